@@ -1,0 +1,228 @@
+"""The composition root: builds one hub from its settings, starts and stops it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+import msgspec
+import structlog
+from aiohttp import web
+
+from hubd import control
+from hubd.config import Config, parse_listen
+from hubd.core import push
+from hubd.core.context import Core
+from hubd.core.housekeeping import housekeeping
+from hubd.core.limits import Limits
+from hubd.core.packcache import PackCache
+from hubd.core.rates import Rates
+from hubd.core.tasks import Tasks
+from hubd.errors import Conflict, Invalid
+from hubd.git.objects import ObjectPool
+from hubd.git.process import Git
+from hubd.git.refcache import RefCache
+from hubd.hooks import install_hooks
+from hubd.hooks.pipeline import Pipeline
+from hubd.http import site
+from hubd.obs.log import set_level
+from hubd.obs.loopwatch import watch_loop
+from hubd.obs.metrics import Metrics
+from hubd.ssh import server as ssh
+from hubd.store.engine import Store
+from hubd.systemd import Notifier, inherited_sockets
+from hubd.tls import TlsFiles
+from hubd.web import pages
+
+log = structlog.get_logger()
+FOLDERS = ("repos", "cache/packs", "ssh", "run", "tmp", "home")
+
+
+class Lock:
+    """The data directory belongs to one process at a time."""
+
+    def __init__(self, data: Path) -> None:
+        data.mkdir(parents=True, exist_ok=True, mode=0o750)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(data / "hubd.lock", flags, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise Conflict(f"Another hubd uses {data}.", hint="Stop it first.") from None
+
+    def release(self) -> None:
+        """Let another process have it."""
+        os.close(self._descriptor)
+
+
+async def build(config: Config) -> Core:
+    """Everything but listeners; the caller holds the data directory's lock."""
+    data = config.data
+    for folder in FOLDERS:
+        (data / folder).mkdir(parents=True, exist_ok=True, mode=0o750)
+    hooks_dir = await asyncio.to_thread(install_hooks, data / "run" / "hooks")
+    store = await Store.open(config.sqlalchemy_url)
+    try:
+        await store.migrate()
+        git = Git(config, hooks_dir)
+        await git.check()
+    except BaseException:
+        await store.close()
+        raise
+    metrics = Metrics()
+    refs = RefCache(git)
+    packs = PackCache(data / "cache" / "packs", config.pack_cache_limit, config.pack_cache_days)
+    await asyncio.to_thread(packs.prepare)
+    return Core(
+        config=config,
+        store=store,
+        git=git,
+        objects=ObjectPool(git),
+        refs=refs,
+        packs=packs,
+        pipeline=Pipeline(config, store, git, refs),
+        limits=Limits(config, metrics),
+        rates=Rates(config),
+        metrics=metrics,
+        tasks=Tasks(),
+    )
+
+
+async def dismantle(core: Core, grace: float = 5.0) -> None:
+    """The reverse of ``build``."""
+    await core.tasks.close(grace)
+    await core.objects.close()
+    await core.store.close()
+
+
+def bind(listen: str, name: str) -> socket.socket:
+    """A bound, listening TCP socket; raises ``Invalid`` with the reason."""
+    host, port = parse_listen(listen, name)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise Invalid(
+            f"{name} {listen} cannot be used: {error.strerror}.",
+            hint="Choose another address or stop what uses it.",
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def address_of(sock: socket.socket, scheme: str, user: str = "") -> str:
+    """A URL for a bound socket."""
+    host, port = sock.getsockname()[:2]
+    return f"{scheme}://{user}{f'[{host}]' if ':' in host else host}:{port}"
+
+
+@dataclass
+class Daemon:
+    """A hub with its doors open."""
+
+    core: Core
+    reload_config: Callable[[], Config] | None = None
+    http_url: str = ""
+    ssh_url: str = ""
+    _runner: web.AppRunner | None = None
+    _ssh: list[asyncssh.SSHAcceptor] = field(default_factory=list)
+    _background: list[asyncio.Task[None]] = field(default_factory=list)
+    _control: control.Server | None = None
+
+    async def start(self) -> None:
+        """Recover, open the doors, and say so in ``run/ready.json``."""
+        core, config = self.core, self.core.config
+        recovered = await push.recover(core)
+        if recovered:
+            log.info("start.recovered", pushes=recovered)
+        given = inherited_sockets()
+        http_sockets = given.get("http") or (
+            [bind(config.http_listen, "http_listen")] if config.http_listen else []
+        )
+        ssh_sockets = given.get("ssh") or (
+            [bind(config.ssh_listen, "ssh_listen")] if config.ssh_listen else []
+        )
+        tls = await asyncio.to_thread(TlsFiles.load, config)
+        await self._serve_http(http_sockets, tls.context if tls else None)
+        self._ssh = await ssh.listen(core, ssh_sockets)
+        self._control = await control.serve(core, config.data / "run" / "control.sock")
+        if http_sockets:
+            self.http_url = address_of(http_sockets[0], "https" if tls else "http")
+        if ssh_sockets:
+            self.ssh_url = address_of(ssh_sockets[0], "ssh", "git@")
+        core.ssh_url = config.public_ssh_url or self.ssh_url
+        notifier = Notifier()
+        watch = watch_loop(core.metrics.loop_lag_seconds)
+        for name, work in {
+            "housekeeping": housekeeping(core),
+            "loop watch": watch,
+            "watchdog": notifier.watchdog(),
+        }.items():
+            self._background.append(core.tasks.start(work, name))
+        if tls:
+            self._background.append(core.tasks.start(tls.watch(), "certificate watch"))
+        await asyncio.to_thread(self._announce)
+        notifier.ready(f"serving {self.http_url} and {self.ssh_url}")
+        log.info("start.ready", http=self.http_url, ssh=self.ssh_url)
+
+    async def _serve_http(
+        self, sockets: list[socket.socket], context: ssl.SSLContext | None
+    ) -> None:
+        config = self.core.config
+        app = site.build(self.core)
+        pages.add_to(app)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=config.idle_timeout,
+            shutdown_timeout=config.shutdown_grace,
+            auto_decompress=True,
+        )
+        await self._runner.setup()
+        for sock in sockets:
+            await web.SockSite(self._runner, sock, ssl_context=context, backlog=1024).start()
+
+    def _announce(self) -> None:
+        ready = {"http": self.http_url, "ssh": self.ssh_url, "pid": os.getpid()}
+        file = self.core.config.data / "run" / "ready.json"
+        temporary = file.with_suffix(".tmp")
+        temporary.write_bytes(msgspec.json.encode(ready))
+        temporary.rename(file)
+
+    def apply(self, config: Config) -> None:
+        """Take up changed settings."""
+        self.core.apply(config)
+        set_level(config.log_level)
+
+    async def stop(self) -> None:
+        """Accept nothing new, let what is in flight finish for a time, then end it."""
+        grace = self.core.config.shutdown_grace
+        Notifier().stopping()
+        with contextlib.suppress(FileNotFoundError):
+            (self.core.config.data / "run" / "ready.json").unlink()
+        for acceptor in self._ssh:
+            acceptor.close()
+        if self._control is not None:
+            await self._control.close()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(
+            self._runner.cleanup() if self._runner else asyncio.sleep(0),
+            self.core.tasks.drain(grace),
+        )
+        await dismantle(self.core)

@@ -1,0 +1,262 @@
+"""The operator's door: a Unix socket that only the daemon's own user can open.
+
+One JSON line in (``{"op": …, "args": {…}}``), one out (``{"ok": …}`` or ``{"error": …}``). The CLI
+uses it while the daemon runs, so that what the daemon remembers stays true; else the CLI calls the
+same operations in its own process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hubd.core import accounts, credentials, maintenance, orgs, repos
+from hubd.core.context import Core
+from hubd.errors import HubError, Invalid
+from hubd.types import Actor, RepoRef, Role, Scope, Visibility
+
+log = structlog.get_logger()
+_LIMIT = 1024 * 1024
+Args = dict[str, Any]
+Operation = Callable[[Core, Actor, Args], Awaitable[object]]
+
+
+def _ref(args: Args) -> RepoRef:
+    return RepoRef.parse(args.get("type") or "model", args["repo"])
+
+
+def _visibility(args: Args) -> Visibility | None:
+    text = args.get("visibility")
+    return Visibility(text) if text else None
+
+
+async def _user_add(core: Core, actor: Actor, args: Args) -> object:
+    user = await accounts.add_user(
+        core,
+        actor,
+        args["name"],
+        email=args.get("email"),
+        password=args.get("password"),
+        is_admin=args.get("admin", False),
+        full_name=args.get("full_name", ""),
+        must_change_password=args.get("must_change", False),
+    )
+    return user.id
+
+
+async def _user_list(core: Core, actor: Actor, args: Args) -> object:
+    del args
+    rows: list[Args] = []
+    after: str | None = None
+    while True:
+        users, after = await accounts.listing(core, actor, after=after)
+        rows += [
+            {
+                "name": u.name,
+                "email": u.email,
+                "admin": u.is_admin,
+                "disabled": u.disabled_at is not None,
+            }
+            for u in users
+        ]
+        if after is None:
+            return rows
+
+
+async def _user_disable(core: Core, actor: Actor, args: Args) -> object:
+    await accounts.set_disabled(core, actor, args["name"], disabled=not args.get("enable"))
+    return None
+
+
+async def _user_passwd(core: Core, actor: Actor, args: Args) -> object:
+    must_change = args.get("must_change", False)
+    await accounts.set_password(
+        core, actor, args["name"], args["password"], must_change=must_change
+    )
+    return None
+
+
+async def _token_add(core: Core, actor: Actor, args: Args) -> object:
+    made = await credentials.add_token(
+        core,
+        actor,
+        args["user"],
+        name=args.get("name") or "",
+        scope=Scope.parse(args.get("scope") or "read"),
+        lifetime_seconds=args.get("lifetime"),
+    )
+    return made.secret
+
+
+async def _key_add(core: Core, actor: Actor, args: Args) -> object:
+    made = await credentials.add_key(core, actor, args["key"], args["user"])
+    return {"fingerprint": made.key.fingerprint, "warning": made.warning}
+
+
+async def _org_add(core: Core, actor: Actor, args: Args) -> object:
+    org = await orgs.create(
+        core,
+        actor,
+        args["name"],
+        owner=args["owner"],
+        full_name=args.get("full_name", ""),
+        default_visibility=_visibility(args) or Visibility.PUBLIC,
+    )
+    return org.id
+
+
+async def _org_member(core: Core, actor: Actor, args: Args) -> object:
+    role = Role.NONE if args["role"] == "none" else Role.parse(args["role"])
+    await orgs.set_member(core, actor, args["org"], args["user"], role)
+    return None
+
+
+async def _repo_add(core: Core, actor: Actor, args: Args) -> object:
+    found = await repos.create(
+        core,
+        actor,
+        _ref(args),
+        visibility=_visibility(args),
+        object_format=args.get("object_format") or "sha1",
+    )
+    return found.repo.id
+
+
+async def _repo_grant(core: Core, actor: Actor, args: Args) -> object:
+    role = Role.NONE if args["role"] == "none" else Role.parse(args["role"])
+    await repos.grant(core, actor, _ref(args), args["user"], role)
+    return None
+
+
+async def _repo_list(core: Core, actor: Actor, args: Args) -> object:
+    rows: list[Args] = []
+    after: str | None = None
+    while True:
+        found, after = await repos.listing(
+            core, actor, namespace=args.get("namespace"), after=after, limit=200
+        )
+        rows += [{"path": r.ref.path, "visibility": r.visibility.value, "id": r.id} for r in found]
+        if after is None:
+            return rows
+
+
+async def _repo_delete(core: Core, actor: Actor, args: Args) -> object:
+    await repos.delete(core, actor, _ref(args))
+    return None
+
+
+async def _repo_restore(core: Core, actor: Actor, args: Args) -> object:
+    return (await repos.restore(core, actor, args["id"])).ref.path
+
+
+async def _repo_fsck(core: Core, actor: Actor, args: Args) -> object:
+    return list((await maintenance.fsck(core, actor, _ref(args))).faults)
+
+
+async def _repo_gc(core: Core, actor: Actor, args: Args) -> object:
+    await maintenance.gc(core, actor, _ref(args), prune_now=args.get("prune_now", False))
+    return None
+
+
+OPERATIONS: dict[str, Operation] = {
+    "user.add": _user_add,
+    "user.list": _user_list,
+    "user.disable": _user_disable,
+    "user.passwd": _user_passwd,
+    "token.add": _token_add,
+    "key.add": _key_add,
+    "org.add": _org_add,
+    "org.member": _org_member,
+    "repo.add": _repo_add,
+    "repo.grant": _repo_grant,
+    "repo.list": _repo_list,
+    "repo.delete": _repo_delete,
+    "repo.restore": _repo_restore,
+    "repo.fsck": _repo_fsck,
+    "repo.gc": _repo_gc,
+}
+
+
+async def perform(core: Core, op: str, args: Args) -> object:
+    """Do one operation as the operator; raises ``HubError``."""
+    operation = OPERATIONS.get(op)
+    if operation is None:
+        raise Invalid(f"There is no operation {op!r}.")
+    return await operation(core, Actor.system(), args)
+
+
+class Server:
+    """The listening end of the socket."""
+
+    def __init__(self, server: asyncio.Server, path: Path) -> None:
+        self._server = server
+        self._path = path
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+
+
+async def serve(core: Core, path: Path) -> Server:
+    """Listen; the socket is readable and writable by the daemon's user only."""
+    path.unlink(missing_ok=True)
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await reader.readline()
+            if line:
+                writer.write(await _reply(core, line) + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError) as error:
+            log.info("control.client_gone", reason=str(error))
+        finally:
+            writer.close()
+
+    # Made under another name first: between bind and chmod nobody must find it.
+    hidden = path.with_suffix(".new")
+    hidden.unlink(missing_ok=True)
+    old_mask = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(client, hidden, limit=_LIMIT)
+    finally:
+        os.umask(old_mask)
+    hidden.rename(path)
+    return Server(server, path)
+
+
+async def _reply(core: Core, line: bytes) -> bytes:
+    try:
+        request = msgspec.json.decode(line, type=dict[str, Any])
+        answer: Args = {"ok": await perform(core, str(request["op"]), request.get("args", {}))}
+    except HubError as error:
+        answer = {"error": error.sentence}
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        answer = {"error": f"The request is malformed: {error}."}
+    except Exception:
+        log.exception("control.failed")
+        answer = {"error": "Internal error; see the daemon's log."}
+    return msgspec.json.encode(answer)
+
+
+async def ask(path: Path, op: str, args: Args) -> object:
+    """The client's side; ``Invalid`` with the daemon's sentence, ``OSError`` if none runs."""
+    reader, writer = await asyncio.open_unix_connection(path, limit=_LIMIT * 16)
+    try:
+        writer.write(msgspec.json.encode({"op": op, "args": args}) + b"\n")
+        await writer.drain()
+        answer = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    if "error" in answer:
+        raise Invalid(answer["error"])
+    return answer.get("ok")

@@ -1,0 +1,52 @@
+"""What every use case works with: the rooms below, gathered once by ``app.build``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubd.config import Config
+from hubd.core.limits import Limits
+from hubd.core.packcache import PackCache
+from hubd.core.rates import Rates
+from hubd.core.tasks import Tasks
+from hubd.git.layout import repo_path
+from hubd.git.objects import ObjectPool
+from hubd.git.process import Git
+from hubd.git.refcache import RefCache
+from hubd.hooks.pipeline import Pipeline
+from hubd.obs.metrics import Metrics
+from hubd.store.engine import Store
+
+
+@dataclass
+class Core:
+    """One hub; ``config`` is replaced whole when the settings file changes."""
+
+    config: Config
+    store: Store
+    git: Git
+    objects: ObjectPool
+    refs: RefCache
+    packs: PackCache
+    pipeline: Pipeline
+    limits: Limits
+    rates: Rates
+    metrics: Metrics
+    tasks: Tasks
+    ssh_url: str = ""
+
+    @property
+    def repos_dir(self) -> Path:
+        """The folder below which all repositories lie."""
+        return self.config.data / "repos"
+
+    def path_of(self, repo_id: int) -> Path:
+        """The directory of a repository; it never moves."""
+        return repo_path(self.repos_dir, repo_id)
+
+    def apply(self, config: Config) -> None:
+        """Take up changed settings; those that need a restart keep their old effect."""
+        self.config = config
+        self.pipeline.config = config
+        self.rates.configure(config)

@@ -1,0 +1,33 @@
+"""Work that is due by itself: repacking after pushes, the trash, old sessions, the pack cache."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from hubd.core import maintenance, repos
+from hubd.core.context import Core
+from hubd.errors import HubError
+from hubd.store import sessions
+
+log = structlog.get_logger()
+_ROUND_SECONDS = 30.0
+_HOURLY = 3600.0
+
+
+async def housekeeping(core: Core) -> None:
+    """Runs as long as the daemon; a failed round is logged and the next one comes."""
+    last_hourly = 0.0
+    while True:
+        await asyncio.sleep(_ROUND_SECONDS)
+        try:
+            await maintenance.due(core)
+            if time.monotonic() - last_hourly > _HOURLY:
+                last_hourly = time.monotonic()
+                await repos.purge_trash(core)
+                await core.store.write(sessions.sweep)
+                await core.packs.sweep()
+        except HubError as error:
+            log.error("housekeeping.failed", reason=error.sentence)

@@ -1,0 +1,147 @@
+"""From a credential to an ``Actor``: tokens, SSH keys, passwords and sessions.
+
+A token is 256 random bits, stored as its SHA-256: one look-up verifies it, so the three or four
+requests of a clone cost no slow hash. Passwords are argon2id and only ever open a browser session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import string
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from passlib.hash import argon2
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hubd.core.context import Core
+from hubd.errors import SignInNeeded
+from hubd.store import keys, queries, tokens, users
+from hubd.store.keys import Key
+from hubd.store.tokens import Token
+from hubd.store.users import User
+from hubd.types import Actor, ActorKind, Scope, TokenLimits
+
+TOKEN_PREFIX = "hubd_"  # noqa: S105
+_ALPHABET = string.ascii_letters + string.digits
+_TOKEN_LENGTH = 43  # 62⁴³ > 2²⁵⁶
+_TOUCH_SECONDS = 60.0
+# Verified when there is no such account, so that its absence takes the same time.
+_NOBODY = argon2.using(type="ID").hash(secrets.token_hex(16))
+_hashing = asyncio.Semaphore(2)
+
+
+def new_token() -> str:
+    """A fresh secret, recognisable by its prefix."""
+    return TOKEN_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_TOKEN_LENGTH))
+
+
+def digest(secret: str) -> str:
+    """How a random secret is stored."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+async def hash_password(password: str) -> str:
+    """An argon2id hash, made off the loop."""
+    async with _hashing:
+        return str(await asyncio.to_thread(argon2.using(type="ID").hash, password))
+
+
+async def by_token(core: Core, secret: str, seen: Actor) -> Actor:
+    """The owner of a token, with the token's limits; raises ``SignInNeeded``.
+
+    ``seen`` is the anonymous actor of the request and gives channel, address and request id.
+    """
+    async with core.store.read() as conn:
+        found = await queries.credential_by_token(conn, digest(secret))
+    if found is None:
+        raise SignInNeeded("This token is not valid.", hint="Make a new one in your account.")
+    token, user = found
+    now = time.time()
+    if token.revoked_at is not None or user.disabled_at is not None:
+        raise SignInNeeded("This token is not valid.", hint="Make a new one in your account.")
+    if token.expires_at is not None and token.expires_at <= now:
+        raise SignInNeeded("This token has expired.", hint="Make a new one in your account.")
+    if token.last_used_at is None or now - token.last_used_at > _TOUCH_SECONDS:
+        _touch(core, f"token {token.id}", lambda conn: tokens.touch(conn, token.id, now))
+    return _actor_of(user, seen, token)
+
+
+def _actor_of(user: User, seen: Actor, token: Token | None = None) -> Actor:
+    actor = replace(
+        seen,
+        kind=ActorKind.USER,
+        user_id=user.id,
+        name=user.name,
+        is_site_admin=user.is_admin,
+        scope=Scope.ADMIN,
+    )
+    if token is None:
+        return actor
+    limits = TokenLimits(frozenset(token.namespace_ids), frozenset(token.repo_ids))
+    return replace(actor, token_id=token.id, scope=token.scope, limits=limits)
+
+
+def _touch(core: Core, name: str, work: Callable[[AsyncConnection], asyncio.Future[None]]) -> None:
+    core.tasks.start(core.store.write(work), f"touch {name}")
+
+
+async def by_key(core: Core, fingerprint: str, seen: Actor) -> Actor | None:
+    """Who signed in with the SSH key of this ``SHA256:…`` fingerprint, or None."""
+    async with core.store.read() as conn:
+        found = await queries.account_by_key(conn, fingerprint)
+    if found is None:
+        return None
+    key, user = found
+    now = time.time()
+    if key.last_used_at is None or now - key.last_used_at > _TOUCH_SECONDS:
+        _touch(core, f"key {key.id}", lambda conn: keys.touch(conn, key.id, now))
+    if user is None:
+        return _deploy_actor(key, seen)
+    if user.disabled_at is not None:
+        return None
+    return replace(_actor_of(user, seen), key_id=key.id)
+
+
+def _deploy_actor(key: Key, seen: Actor) -> Actor:
+    return replace(
+        seen,
+        kind=ActorKind.DEPLOY_KEY,
+        name=f"deploy key {key.name}",
+        scope=Scope.WRITE if key.can_write else Scope.READ,
+        key_id=key.id,
+        deploy_repo_id=key.repo_id,
+        deploy_can_write=key.can_write,
+    )
+
+
+async def by_password(core: Core, name: str, password: str, seen: Actor) -> User:
+    """Check a name (or e-mail) and password; raises ``SignInNeeded`` or ``Busy``.
+
+    Takes the same time whether or not the account exists.
+    """
+    await core.rates.check_sign_in(name, seen.address)
+    async with core.store.read() as conn:
+        user = await (users.by_email if "@" in name else users.by_name)(conn, name)
+        stored = await users.password_hash(conn, user.id) if user else None
+    async with _hashing:
+        right = await asyncio.to_thread(argon2.verify, password[:1024], stored or _NOBODY)
+    if not right or stored is None or user is None or user.disabled_at is not None:
+        await core.rates.count_failed_sign_in(name, seen.address)
+        raise SignInNeeded("The name or password is wrong.")
+    return user
+
+
+async def by_session(core: Core, secret: str, seen: Actor) -> tuple[Actor, str] | None:
+    """The actor of a browser session and the session's CSRF secret, or None."""
+    async with core.store.read() as conn:
+        found = await queries.session_user(conn, digest(secret))
+    if found is None:
+        return None
+    session, user = found
+    if session.expires_at <= time.time() or user.disabled_at is not None:
+        return None
+    return _actor_of(user, seen), session.csrf

@@ -1,0 +1,337 @@
+"""Repositories: find, create, rename, move, change, delete and restore."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubd import access
+from hubd.core.context import Core
+from hubd.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from hubd.obs.failpoints import afail
+from hubd.store import audit, namespaces, queries, repos, users
+from hubd.store.orgs import Member
+from hubd.store.repos import Repo
+from hubd.types import (
+    Actor,
+    ActorKind,
+    NamespaceAction,
+    RefName,
+    RepoAction,
+    RepoRef,
+    RepoType,
+    Role,
+    Visibility,
+    check_name,
+)
+
+DOING = {
+    RepoAction.READ: "read this repository",
+    RepoAction.PUSH: "push to this repository",
+    RepoAction.MANAGE_SETTINGS: "change this repository's settings",
+    RepoAction.CHANGE_VISIBILITY: "change who sees this repository",
+    RepoAction.RENAME: "rename this repository",
+    RepoAction.TRANSFER: "transfer this repository",
+    RepoAction.ARCHIVE: "archive this repository",
+    RepoAction.DELETE: "delete this repository",
+    RepoAction.MANAGE_ACCESS: "manage who has access to this repository",
+    RepoAction.MAINTAIN: "maintain this repository",
+}
+TRASH_DAYS = 7
+OBJECT_FORMATS = ("sha1", "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A repository that the actor may act on; ``moved`` if it was asked for by an old name."""
+
+    repo: Repo
+    path: Path
+    role: Role
+    moved: bool
+
+
+async def find(
+    core: Core, actor: Actor, ref: RepoRef, action: RepoAction = RepoAction.READ
+) -> Found:
+    """Look up and judge in one step; raises ``NotFound`` for what the actor may not know of."""
+    async with core.store.read() as conn:
+        found = await queries.repo_access(conn, ref, actor.user_id)
+    if found is None:
+        raise NotFound("Repository not found.")
+    facts = access.repo_facts(found)
+    access.require(access.decide(actor, action, facts), DOING[action])
+    return Found(
+        found.repo, core.path_of(found.repo.id), access.repo_role(actor, facts), found.moved
+    )
+
+
+async def create(
+    core: Core,
+    actor: Actor,
+    ref: RepoRef,
+    *,
+    visibility: Visibility | None = None,
+    object_format: str = "sha1",
+    default_branch: str = "main",
+    description: str = "",
+) -> Found:
+    """Make an empty repository; the row comes first and the directory follows it."""
+    if object_format not in OBJECT_FORMATS:
+        raise Invalid("The object format is sha1 or sha256.")
+    RefName.branch(default_branch)
+    check_name(ref.name, "repository")
+    namespace_id, shown_name, default = await _creatable(core, actor, ref.namespace)
+
+    async def work(conn: repos.Connection) -> int:
+        repo_id = await repos.add(
+            conn,
+            type=ref.type,
+            namespace_id=namespace_id,
+            name=ref.name,
+            visibility=visibility or default,
+            default_branch=default_branch,
+            object_format=object_format,
+            created_by=actor.user_id,
+            description=description,
+        )
+        await audit.add(conn, actor, "repo.create", RepoRef(ref.type, shown_name, ref.name).path)
+        return repo_id
+
+    repo_id = await core.store.write(work)
+    await afail("repo.after_row")
+    async with core.store.read() as conn:
+        repo = await repos.by_id(conn, repo_id)
+    assert repo is not None, "just written"  # noqa: S101
+    path = await ensure_directory(core, repo)
+    await afail("repo.after_dir")
+    return Found(repo, path, Role.ADMIN, moved=False)
+
+
+async def _creatable(core: Core, actor: Actor, name: str) -> tuple[int, str, Visibility]:
+    """The namespace's id, name and default visibility, if the actor may create in it."""
+    async with core.store.read() as conn:
+        found = await namespaces.by_name(conn, name)
+        role = (
+            await queries.namespace_role(conn, found[0].id, actor.user_id) if found else Role.NONE
+        )
+    if found is None:
+        # Namespaces are no secret, but a stranger learns nothing from the difference.
+        if actor.kind is ActorKind.ANONYMOUS:
+            access.require(access.Verdict.SIGN_IN, "create a repository")
+        raise NotFound(
+            f"There is no user or organization named {name!r}.",
+            hint="Create the repository in your own namespace.",
+        )
+    verdict = access.decide_namespace(actor, NamespaceAction.CREATE_REPO, found[0].id, role)
+    access.require(verdict, f"create repositories in {found[0].name}")
+    return found[0].id, found[0].name, found[0].default_visibility
+
+
+async def ensure_directory(core: Core, repo: Repo) -> Path:
+    """The repository's directory, made if a crash came between row and directory.
+
+    Raises ``Unavailable`` if data that once was there is gone.
+    """
+    path = core.path_of(repo.id)
+    if await asyncio.to_thread((path / "HEAD").exists):
+        return path
+    if repo.pushed_at is not None:
+        raise Unavailable(
+            "The data of this repository is missing on the server.",
+            hint="Tell the operator.",
+        )
+    await core.git.init_bare(path, repo.object_format, repo.default_branch)
+    return path
+
+
+async def listing(
+    core: Core,
+    actor: Actor,
+    *,
+    repo_type: RepoType | None = None,
+    namespace: str | None = None,
+    search: str = "",
+    sort: str = "updated",
+    after: str | None = None,
+    limit: int = 50,
+) -> tuple[list[Repo], str | None]:
+    """A page of what the actor may read, and the mark of the next page."""
+    async with core.store.read() as conn:
+        namespace_id: int | None = None
+        if namespace is not None:
+            found = await namespaces.by_name(conn, namespace)
+            if found is None:
+                raise NotFound(f"There is no user or organization named {namespace!r}.")
+            namespace_id = found[0].id
+        return await queries.visible_repos(
+            conn,
+            access.visible(actor),
+            type=repo_type,
+            namespace_id=namespace_id,
+            search=search,
+            sort=sort,
+            after=after,
+            limit=limit,
+        )
+
+
+async def rename(core: Core, actor: Actor, ref: RepoRef, new: RepoRef) -> Repo:
+    """Change name or owner; the old address goes on to work as a redirect."""
+    check_name(new.name, "repository")
+    if new.type is not ref.type:
+        raise Invalid("A repository keeps its type.")
+    found = await find(core, actor, ref, RepoAction.RENAME)
+    target = found.repo.namespace_id
+    if new.namespace.lower() != found.repo.namespace.lower():
+        await find(core, actor, ref, RepoAction.TRANSFER)
+        target, _, _ = await _creatable(core, actor, new.namespace)
+
+    async def work(conn: repos.Connection) -> None:
+        await repos.rename(conn, found.repo.id, target, new.name)
+        await audit.add(conn, actor, "repo.rename", found.repo.ref.path, {"to": new.path})
+        await afail("repo.rename.before_commit")
+
+    await core.store.write(work)
+    return await _reload(core, found.repo.id)
+
+
+async def _reload(core: Core, repo_id: int) -> Repo:
+    async with core.store.read() as conn:
+        repo = await repos.by_id(conn, repo_id)
+    if repo is None:
+        raise NotFound("Repository not found.")
+    return repo
+
+
+async def set_visibility(core: Core, actor: Actor, ref: RepoRef, visibility: Visibility) -> Repo:
+    """Change who may read."""
+    found = await find(core, actor, ref, RepoAction.CHANGE_VISIBILITY)
+
+    async def work(conn: repos.Connection) -> None:
+        await repos.set_visibility(conn, found.repo.id, visibility)
+        details = {"from": found.repo.visibility.value, "to": visibility.value}
+        await audit.add(conn, actor, "repo.visibility", found.repo.ref.path, details)
+
+    await core.store.write(work)
+    return await _reload(core, found.repo.id)
+
+
+async def set_archived(core: Core, actor: Actor, ref: RepoRef, *, archived: bool) -> Repo:
+    """Make read-only, or writable again."""
+    found = await find(core, actor, ref, RepoAction.ARCHIVE)
+
+    async def work(conn: repos.Connection) -> None:
+        await repos.set_archived(conn, found.repo.id, time.time() if archived else None)
+        action = "repo.archive" if archived else "repo.unarchive"
+        await audit.add(conn, actor, action, found.repo.ref.path)
+
+    await core.store.write(work)
+    return await _reload(core, found.repo.id)
+
+
+async def set_description(core: Core, actor: Actor, ref: RepoRef, description: str) -> Repo:
+    """Change the line shown in lists."""
+    if len(description) > 500:  # noqa: PLR2004
+        raise Invalid("A description has at most 500 characters.")
+    found = await find(core, actor, ref, RepoAction.MANAGE_SETTINGS)
+    await core.store.write(lambda conn: repos.set_description(conn, found.repo.id, description))
+    return await _reload(core, found.repo.id)
+
+
+async def set_default_branch(core: Core, actor: Actor, ref: RepoRef, branch: str) -> Repo:
+    """Make HEAD point to another branch, which must exist unless the repository is empty."""
+    name = RefName.branch(branch)
+    found = await find(core, actor, ref, RepoAction.MANAGE_SETTINGS)
+    refs = await core.refs.get(found.path)
+    if refs.names and refs.oid_of(name) is None:
+        raise NotFound(f"There is no branch {branch!r}.")
+
+    async def work(conn: repos.Connection) -> None:
+        await repos.set_default_branch(conn, found.repo.id, branch)
+        details = {"from": found.repo.default_branch, "to": branch}
+        await audit.add(conn, actor, "repo.default_branch", found.repo.ref.path, details)
+
+    with core.refs.changing(found.path):
+        await core.store.write(work)
+        await core.git.set_head(found.path, name)
+    return await _reload(core, found.repo.id)
+
+
+async def delete(core: Core, actor: Actor, ref: RepoRef) -> None:
+    """Put into the trash, from where it can be restored for a week."""
+    found = await find(core, actor, ref, RepoAction.DELETE)
+
+    async def work(conn: repos.Connection) -> None:
+        await repos.trash(conn, found.repo.id)
+        await audit.add(conn, actor, "repo.delete", found.repo.ref.path)
+
+    await core.store.write(work)
+    await afail("repo.delete.after_row")
+
+
+async def restore(core: Core, actor: Actor, repo_id: int) -> Repo:
+    """Take out of the trash; only the operator and administrators know the trash."""
+    if not actor.is_site_admin:
+        raise Denied("Only an administrator of the hub can restore a repository.")
+
+    async def work(conn: repos.Connection) -> None:
+        await repos.restore(conn, repo_id)
+        await audit.add(conn, actor, "repo.restore", str(repo_id))
+
+    await core.store.write(work)
+    return await _reload(core, repo_id)
+
+
+async def purge_trash(core: Core) -> int:
+    """Remove for good what has lain in the trash for a week; returns how many."""
+    before = time.time() - TRASH_DAYS * 86400
+    async with core.store.read() as conn:
+        old = await repos.trashed_before(conn, before)
+    for repo in old:
+        path = core.path_of(repo.id)
+        grave = path.with_name(f"{path.name}.purged")
+        await core.packs.forget(repo.id)
+        # Moved first: a crash while removing leaves nothing that looks like a repository.
+        await asyncio.to_thread(_bury, path, grave)
+        await core.store.write(lambda conn, repo_id=repo.id: repos.purge(conn, repo_id))
+        core.refs.forget(path)
+    return len(old)
+
+
+def _bury(path: Path, grave: Path) -> None:
+    if path.exists():
+        path.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+async def collaborators(core: Core, actor: Actor, ref: RepoRef) -> Sequence[Member]:
+    """Who has a role of their own on this repository."""
+    found = await find(core, actor, ref, RepoAction.MANAGE_ACCESS)
+    async with core.store.read() as conn:
+        return await repos.collaborators(conn, found.repo.id)
+
+
+async def grant(core: Core, actor: Actor, ref: RepoRef, user: str, role: Role) -> None:
+    """Give a user a role on this repository, or take it with ``Role.NONE``."""
+    found = await find(core, actor, ref, RepoAction.MANAGE_ACCESS)
+    async with core.store.read() as conn:
+        account = await users.by_name(conn, user)
+    if account is None:
+        raise NotFound(f"There is no user named {user!r}.")
+    if account.id == found.repo.namespace_id:
+        raise Conflict("The owner has every right already.")
+
+    async def work(conn: repos.Connection) -> None:
+        if role is Role.NONE:
+            await repos.remove_collaborator(conn, found.repo.id, account.id)
+        else:
+            await repos.set_collaborator(conn, found.repo.id, account.id, role)
+        details = {"user": account.name, "role": role.label}
+        await audit.add(conn, actor, "repo.grant", found.repo.ref.path, details)
+
+    await core.store.write(work)

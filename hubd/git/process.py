@@ -1,0 +1,352 @@
+"""The only file that builds git command lines.
+
+Subcommands and flags are constants; values go behind ``=``, positionals behind ``--`` or
+``--end-of-options``; the environment is built from nothing; settings are given on the command line,
+so that neither a repository's own config nor the machine's has a say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from pathlib import Path
+
+from hubd import procs
+from hubd.config import Config
+from hubd.errors import Invalid, Unavailable
+from hubd.pktline import encode
+from hubd.procs import Child
+
+LEAST_VERSION = (2, 39, 0)
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+HIDDEN_REFS = "refs/hubd"
+
+# What every git child is told. bigFileThreshold: a blob above it is streamed, never held whole, so
+# a bomb of zeros stays a bomb on the disk quota only; such files get no deltas and belong in LFS.
+_SETTINGS = (
+    "core.bigFileThreshold=1m",
+    "core.logAllRefUpdates=false",
+    "core.fsmonitor=false",
+    "core.alternateRefsCommand=true",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "pack.threads=1",
+    "pack.windowMemory=256m",
+    "pack.writeReverseIndex=true",
+    "protocol.allow=never",
+    "safe.bareRepository=explicit",
+    f"transfer.hideRefs={HIDDEN_REFS}",
+    "uploadpack.allowFilter=true",
+    "uploadpack.allowAnySHA1InWant=true",
+    "uploadpack.keepAlive=5",
+    "advice.detachedHead=false",
+    "diff.external=",
+)
+_RECEIVE = (
+    "receive.fsckObjects=true",
+    "receive.fsck.badTimezone=ignore",
+    "receive.fsck.missingSpaceBeforeDate=ignore",
+    "receive.fsck.zeroPaddedFilemode=ignore",
+    "receive.unpackLimit=1",
+    "receive.autogc=false",
+    "receive.keepAlive=5",
+    "receive.advertisePushOptions=true",
+    "receive.advertiseAtomic=true",
+    "receive.denyDeleteCurrent=ignore",
+    "receive.denyCurrentBranch=ignore",
+    "receive.updateServerInfo=false",
+    "core.fsync=committed",
+)
+
+
+class Git:
+    """How this daemon starts git."""
+
+    def __init__(self, config: Config, hooks_dir: Path | None) -> None:
+        self._config = config
+        self._hooks = hooks_dir
+        self._home = config.data / "home"
+        self._templates = config.data / "run" / "templates"
+        self._v2: dict[str, bytes] = {}
+        self.version: tuple[int, int, int] = (0, 0, 0)
+
+    async def check(self) -> None:
+        """Find out the version and what protocol v2 offers; raises ``Unavailable``."""
+        result = await procs.run(["git", "version"], env=self.env(), timeout=20)
+        match = re.search(rb"(\d+)\.(\d+)\.(\d+)", result.out)
+        if not match:
+            raise Unavailable("git does not tell its version.")
+        self.version = (int(match[1]), int(match[2]), int(match[3]))
+        if self.version < LEAST_VERSION:
+            raise Unavailable("git is too old.", hint="Install git 2.39 or newer.")
+        for object_format in ("sha1", "sha256"):
+            template = self._templates / f"{object_format}.git"
+            await self.init_bare(template, object_format, "main")
+            self._v2[object_format] = await self.advertise(template, "upload-pack", "version=2")
+
+    def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a git child, built from nothing."""
+        return {
+            "PATH": _PATH,
+            "HOME": str(self._home),
+            "LANG": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",
+            **(extra or {}),
+        }
+
+    def argv(self, repo: Path | None, subcommand: str, *rest: str) -> list[str]:
+        """A whole command line; ``rest`` is constants and already guarded values."""
+        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        hooks = str(self._hooks) if self._hooks and subcommand == "receive-pack" else "/dev/null"
+        command = ["git", *settings, "-c", f"core.hooksPath={hooks}", "--no-replace-objects"]
+        if subcommand == "receive-pack":
+            command += [part for setting in _RECEIVE for part in ("-c", setting)]
+            command += ["-c", f"receive.maxInputSize={self._config.push_limit}"]
+        if repo is not None:
+            command.append(f"--git-dir={repo}")
+        return [*command, subcommand, *rest]
+
+    async def run(
+        self,
+        repo: Path | None,
+        subcommand: str,
+        *flags: str,
+        values: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        separator: str = "--end-of-options",
+        stdin: bytes | None = None,
+        timeout: float | None = None,
+        env_extra: Mapping[str, str] | None = None,
+        ok_codes: Collection[int] = (0,),
+        nice: int = 0,
+    ) -> bytes:
+        """A short command's output; raises ``Unavailable`` with its error text in the details."""
+        result = await procs.run(
+            self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
+            env=self.env(env_extra),
+            stdin=stdin,
+            timeout=timeout or self._config.git_timeout,
+            nice=nice,
+        )
+        if result.code not in ok_codes:
+            raise Unavailable(
+                "git could not do this.",
+                details={
+                    "subcommand": subcommand,
+                    "code": result.code,
+                    "stderr": result.err.decode("utf-8", "replace")[-2000:],
+                },
+            )
+        return result.out
+
+    async def start(
+        self,
+        repo: Path | None,
+        subcommand: str,
+        *flags: str,
+        values: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        separator: str = "--end-of-options",
+        stdin: bool = True,
+        env_extra: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Child:
+        """A long-lived command."""
+        return await procs.start(
+            self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
+            env=self.env(env_extra),
+            stdin=stdin,
+            pass_fds=pass_fds,
+        )
+
+    # Repositories
+
+    async def init_bare(self, path: Path, object_format: str, default_branch: str) -> None:
+        """Make an empty repository; whole or not at all, and no harm if it is there."""
+        if await asyncio.to_thread((path / "HEAD").exists):
+            return
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        await self.run(
+            None,
+            "init",
+            "--bare",
+            "--quiet",
+            "--template=",
+            values={"object-format": object_format, "initial-branch": default_branch},
+            args=[str(path)],
+        )
+
+    async def set_head(self, path: Path, ref: str) -> None:
+        """Point HEAD at a branch."""
+        await self.run(path, "symbolic-ref", args=["HEAD", ref], separator="")
+
+    # Serving
+
+    def v2_advertisement(self, object_format: str) -> bytes:
+        """What ``upload-pack`` offers in protocol v2; the same for all repositories."""
+        return self._v2[object_format]
+
+    async def advertise(self, path: Path, service: str, protocol: str) -> bytes:
+        """The ref advertisement over a stateless transport."""
+        if service not in {"upload-pack", "receive-pack"}:
+            raise Invalid("There is no such service.")
+        return await self.run(
+            path,
+            service,
+            "--stateless-rpc",
+            "--advertise-refs",
+            args=[str(path)],
+            separator="",
+            env_extra={"GIT_PROTOCOL": protocol} if protocol else None,
+        )
+
+    async def upload_pack(self, path: Path, *, protocol: str, stateless: bool) -> Child:
+        """Serve a fetch."""
+        flags = ("--stateless-rpc",) if stateless else ()
+        return await self.start(
+            path,
+            "upload-pack",
+            *flags,
+            args=[str(path)],
+            separator="",
+            env_extra={"GIT_PROTOCOL": protocol} if protocol else None,
+        )
+
+    async def receive_pack(
+        self,
+        path: Path,
+        *,
+        protocol: str,
+        stateless: bool,
+        hook_fds: tuple[int, int],
+        lock_fd: int,
+    ) -> Child:
+        """Take a push; git hands the two pipe ends on to its hooks."""
+        extra = {"HUBD_HOOK_TO": str(hook_fds[0]), "HUBD_HOOK_FROM": str(hook_fds[1])}
+        if protocol:
+            extra["GIT_PROTOCOL"] = protocol
+        flags = ("--stateless-rpc",) if stateless else ()
+        return await self.start(
+            path,
+            "receive-pack",
+            *flags,
+            args=[str(path)],
+            separator="",
+            env_extra=extra,
+            pass_fds=(*hook_fds, lock_fd),
+        )
+
+    # Questions of the checks
+
+    async def list_new_objects(
+        self, path: Path, quarantine: Path
+    ) -> AsyncIterator[list[tuple[str, str, int]]]:
+        """(oid, type, size) of everything in a push's quarantine, in portions."""
+        child = await self.start(
+            path,
+            "cat-file",
+            "--batch-all-objects",
+            "--unordered",
+            "--buffer",
+            "--batch-check=%(objectname) %(objecttype) %(objectsize)",
+            stdin=False,
+            env_extra={
+                "GIT_OBJECT_DIRECTORY": str(quarantine),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+            },
+        )
+        try:
+            rest = b""
+            while piece := await child.read(65536):
+                *lines, rest = (rest + piece).split(b"\n")
+                yield [_object_line(line) for line in lines]
+            if await child.wait():
+                raise Unavailable("git could not list the pushed objects.")
+        finally:
+            await asyncio.shield(child.kill())
+
+    async def new_object_paths(
+        self,
+        path: Path,
+        tips: Sequence[str],
+        oids: Collection[str],
+        *,
+        env_extra: Mapping[str, str],
+    ) -> dict[str, str]:
+        """A path for each of these objects that the tips reach and no ref did before."""
+        child = await self.start(
+            path, "rev-list", "--objects", "--stdin", env_extra=env_extra, separator=""
+        )
+        wanted = {oid.encode() for oid in oids}
+        found: dict[str, str] = {}
+        try:
+            lines = "\n".join([*tips, "--not", "--all"]) + "\n"
+            feeding = asyncio.create_task(_feed(child, lines.encode()))
+            rest = b""
+            while piece := await child.read(65536):
+                *complete, rest = (rest + piece).split(b"\n")
+                for line in complete:
+                    oid, _, name = line.partition(b" ")
+                    if oid in wanted and name:
+                        found[oid.decode()] = name.decode("utf-8", "surrogateescape")
+            await feeding
+        finally:
+            await asyncio.shield(child.kill())
+        return found
+
+    async def is_ancestor(
+        self, path: Path, old: str, new: str, *, env_extra: Mapping[str, str] | None = None
+    ) -> bool:
+        """Whether ``new`` contains ``old``; both are object ids."""
+        result = await procs.run(
+            self.argv(path, "merge-base", "--is-ancestor", "--end-of-options", old, new),
+            env=self.env(env_extra),
+            timeout=self._config.push_check_timeout,
+        )
+        return result.code == 0
+
+
+def guarded(
+    flags: Sequence[str],
+    values: Mapping[str, str] | None,
+    args: Sequence[str],
+    separator: str,
+) -> list[str]:
+    """Flags, then ``--name=value``, then the positionals behind a separator.
+
+    Without a separator (some subcommands know none) a positional must not begin with ``-``.
+    """
+    line = [*flags, *(f"--{name}={value}" for name, value in (values or {}).items())]
+    if args and separator:
+        line.append(separator)
+    elif any(arg.startswith("-") for arg in args):
+        raise Invalid("A value must not begin with '-'.")
+    line += args
+    if any("\0" in word for word in line):
+        raise Invalid("A value has a NUL byte.")
+    return line
+
+
+def _object_line(line: bytes) -> tuple[str, str, int]:
+    oid, kind, size = line.split(b" ")
+    return oid.decode(), kind.decode(), int(size)
+
+
+async def _feed(child: Child, data: bytes) -> None:
+    try:
+        await child.write(data)
+    except BrokenPipeError:
+        return
+    finally:
+        child.close_stdin()
+
+
+def v2_request(command: str, args: Sequence[str]) -> bytes:
+    """A request of protocol v2, as a client would send it."""
+    lines = b"".join(encode(arg.encode() + b"\n") for arg in args)
+    return encode(f"command={command}\n".encode()) + b"0001" + lines + b"0000"

@@ -1,0 +1,90 @@
+"""What a check sees of a push: who, where, which refs, and the quarantined objects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hubd.config import Config
+from hubd.git.objects import Batch
+from hubd.git.process import Git
+from hubd.git.refs import Refs
+from hubd.hooks.channel import RefUpdate
+from hubd.store.repos import Repo
+from hubd.store.rules import RefRule
+from hubd.types import Actor, Finding, Role
+
+MAX_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """A quarantined object: its id, kind and size in bytes."""
+
+    oid: str
+    kind: str
+    size: int
+
+
+@dataclass
+class PushContext:
+    """One push under examination.
+
+    ``batch`` reads objects with the quarantine of this very push in view; ``env`` is the
+    environment that shows the quarantine to any further git child.
+    """
+
+    config: Config
+    git: Git
+    actor: Actor
+    role: Role
+    repo: Repo
+    path: Path
+    updates: Sequence[RefUpdate]
+    options: Sequence[str]
+    rules: Sequence[RefRule]
+    refs: Refs
+    env: Mapping[str, str]
+    quarantine: Path | None
+    batch: Batch
+    _ancestry: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    @property
+    def tips(self) -> list[RefUpdate]:
+        """The updates that leave a ref in place."""
+        return [update for update in self.updates if not update.deletes]
+
+    async def new_objects(self) -> AsyncIterator[list[ObjectFacts]]:
+        """All objects that came with this push, in portions, in no order."""
+        if self.quarantine is None:
+            return
+        async for line in self.git.list_new_objects(self.path, self.quarantine):
+            yield [ObjectFacts(oid, kind, size) for oid, kind, size in line]
+
+    async def is_fast_forward(self, update: RefUpdate) -> bool:
+        """Whether the ref only moves forward; creation and deletion do not count as such."""
+        key = (update.old, update.new)
+        if key not in self._ancestry:
+            self._ancestry[key] = await self.git.is_ancestor(
+                self.path, update.old, update.new, env_extra=self.env
+            )
+        return self._ancestry[key]
+
+
+class Check(Protocol):
+    """One reason why a push may be refused: a file in ``checks/`` and a line in its list."""
+
+    name: str
+
+    async def run(self, ctx: PushContext) -> list[Finding]:
+        """Everything this check has to say; silent means pass."""
+        ...
+
+
+def named(faults: Sequence[str]) -> str:
+    """At most 20 offenders by name, then a count."""
+    text = ", ".join(faults[:MAX_NAMED])
+    more = len(faults) - MAX_NAMED
+    return f"{text} and {more} more" if more > 0 else text

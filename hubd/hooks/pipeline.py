@@ -1,0 +1,270 @@
+"""What the daemon does when git's hooks call: check, decide, and write down what happened.
+
+``pre``: all checks, then an intent row, then the verdict. ``post``: one transaction that holds the
+push, its ref moves and their events. If the daemon dies between them, ``recover`` compares the
+intents with the refs and finishes or drops them, so each event happens exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hubd import access
+from hubd.config import Config
+from hubd.errors import HubError, Invalid, Refused
+from hubd.git.objects import Batch
+from hubd.git.process import Git
+from hubd.git.refcache import RefCache
+from hubd.git.refs import read_refs
+from hubd.hooks.channel import HookCall, HookChannel
+from hubd.hooks.checks import CHECKS
+from hubd.hooks.context import PushContext
+from hubd.obs.failpoints import afail
+from hubd.store import pushes, queries, rules
+from hubd.store.engine import Store
+from hubd.store.pushes import Push, RefMove
+from hubd.store.repos import Repo
+from hubd.types import Actor, Finding, Level, RepoAction, Role
+
+log = structlog.get_logger()
+
+
+@dataclass
+class PushSession:
+    """One run of ``receive-pack``: who pushes where, and how far it came."""
+
+    actor: Actor
+    repo: Repo
+    path: Path
+    process_group: int = 0
+    process_started: float = 0.0
+    options: tuple[str, ...] = ()
+    push_id: int | None = None
+    recorded: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    failure: HubError | None = None
+
+    @property
+    def refused(self) -> Refused | None:
+        """The refusal with all its reasons, if there was one."""
+        reasons = [f for f in self.findings if f.level is Level.REFUSE]
+        return Refused("The push was refused.", reasons) if reasons else None
+
+
+@dataclass
+class Pipeline:
+    """The one gate for ref updates."""
+
+    config: Config
+    store: Store
+    git: Git
+    refs: RefCache
+
+    async def serve(self, channel: HookChannel, session: PushSession) -> None:
+        """Answer the hooks of one push until git ends; never raises for what a push did."""
+        with ExitStack() as flux:
+            await self._serve(channel, session, flux)
+
+    async def _serve(self, channel: HookChannel, session: PushSession, flux: ExitStack) -> None:
+        try:
+            while (call := await channel.next_call()) is not None:
+                if call.hook == "pre-receive":
+                    lines = await self._pre(session, call)
+                    # From the verdict until git has ended, refs may move at any moment.
+                    flux.enter_context(self.refs.changing(session.path))
+                    await channel.answer(lines, accept=session.push_id is not None)
+                    await afail("push.after_verdict")
+                else:
+                    await self._post(session, call)
+                    await channel.answer([], accept=True)
+        except Invalid as error:
+            session.failure = error
+            await channel.answer([error.sentence], accept=False)
+
+    async def _pre(self, session: PushSession, call: HookCall) -> list[str]:
+        """Run the checks; leaves an intent in the session if the push may go on."""
+        if session.push_id is not None:
+            raise Invalid("The hook was called twice.")
+        try:
+            async with asyncio.timeout(self.config.push_check_timeout):
+                session.findings = await self._examine(session, call)
+        except TimeoutError:
+            text = "The checks of this push took too long; push fewer commits at a time."
+            session.findings = [Finding(Level.REFUSE, "time", text)]
+        except HubError as error:
+            session.failure = error
+            return [error.sentence]
+        except Exception:
+            log.exception("push.check_failed", repo_id=session.repo.id)
+            request = session.actor.request_id
+            session.findings = [Finding(Level.REFUSE, "internal", f"Internal error, id {request}.")]
+        if session.refused:
+            return render(session.findings)
+        await afail("push.before_intent")
+        moves = [RefMove(u.ref, u.old, u.new) for u in call.updates]
+        session.push_id = await self.store.write(
+            lambda conn: pushes.intent(
+                conn,
+                repo_id=session.repo.id,
+                actor=session.actor,
+                moves=moves,
+                options=session.options,
+                process_group=session.process_group,
+                process_started=session.process_started,
+            )
+        )
+        await afail("push.after_intent")
+        return render(session.findings)
+
+    async def _examine(self, session: PushSession, call: HookCall) -> list[Finding]:
+        session.options = call.push_options
+        if len(call.updates) > self.config.refs_per_push:
+            raise Invalid(
+                f"A push may change at most {self.config.refs_per_push} refs.",
+                hint="Push them in several portions.",
+            )
+        async with self.store.read() as conn:
+            # Rights may have gone since the push began.
+            found = await queries.repo_access(conn, session.repo.ref, session.actor.user_id)
+            ref_rules = await rules.for_repo(conn, session.repo.id)
+        role = Role.NONE
+        if found is not None and found.repo.id == session.repo.id:
+            facts = access.repo_facts(found)
+            access.require(access.decide(session.actor, RepoAction.PUSH, facts), "push here")
+            role = access.repo_role(session.actor, facts)
+        else:
+            access.require(access.Verdict.HIDE, "push here")
+        env = {
+            key: value
+            for key, value in call.environ.items()
+            if key in {"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"}
+            or key == "GIT_QUARANTINE_PATH"
+        }
+        quarantine = env.get("GIT_QUARANTINE_PATH")
+        refs = await self.refs.get(session.path)
+        async with Batch(self.git, session.path, env) as batch:
+            ctx = PushContext(
+                config=self.config,
+                git=self.git,
+                actor=session.actor,
+                role=role,
+                repo=session.repo,
+                path=session.path,
+                updates=call.updates,
+                options=session.options,
+                rules=ref_rules,
+                refs=refs,
+                env=env,
+                quarantine=Path(quarantine) if quarantine else None,
+                batch=batch,
+            )
+            return [finding for check in CHECKS for finding in await check.run(ctx)]
+
+    async def _post(self, session: PushSession, call: HookCall) -> None:
+        if session.push_id is None:
+            raise Invalid("The hook was called out of turn.")
+        push_id = session.push_id
+        await afail("push.before_finish")
+        # git names exactly the refs that it moved.
+        applied = [RefMove(u.ref, u.old, u.new) for u in call.updates]
+        await self.store.write(lambda conn: pushes.finish(conn, push_id, applied))
+        session.recorded = True
+        await afail("push.after_finish")
+
+    async def settle(self, session: PushSession, *, clean: bool) -> None:
+        """Close the record of a push whose post-receive did not come; safe to call again.
+
+        ``clean``: git ended by itself, so it moved nothing; else the refs tell.
+        """
+        if session.push_id is None or session.recorded:
+            return
+        push_id = session.push_id
+        if clean:
+            await self.store.write(lambda conn: pushes.drop(conn, push_id))
+        else:
+            await self._settle_by_refs(session.repo.id, session.path, only=push_id)
+        session.recorded = True
+
+    async def recover(self, repo_id: int, path: Path) -> int:
+        """Finish or drop the intents that an earlier daemon left; the caller holds the repo lock.
+
+        Returns how many there were.
+        """
+        return await self._settle_by_refs(repo_id, path, only=None)
+
+    async def _settle_by_refs(self, repo_id: int, path: Path, *, only: int | None) -> int:
+        async with self.store.read() as conn:
+            left = await pushes.open_intents(conn, repo_id)
+            names = {move.ref for push in left for move in push.moves}
+            recorded = {ref: await pushes.last_recorded(conn, repo_id, ref) for ref in names}
+        refs = await read_refs(self.git, path)
+        applied = {
+            (push_id, ref)
+            for ref in names
+            for push_id in _chain(left, ref, refs.oid_of(ref) or "", recorded[ref] or "")
+        }
+        mine = [push for push in left if only is None or push.id == only]
+        # Intents are numbered before their refs move, so this order is the order of the moves.
+        for push in sorted(mine, key=lambda p: p.id):
+            done = [move for move in push.moves if (push.id, move.ref) in applied]
+            if done:
+                await self.store.write(partial(_finish, push_id=push.id, applied=done))
+            else:
+                await self.store.write(partial(_drop, push_id=push.id))
+            log.info("push.settled", repo_id=repo_id, push_id=push.id, refs=len(done))
+        return len(mine)
+
+
+async def _finish(conn: AsyncConnection, *, push_id: int, applied: Sequence[RefMove]) -> None:
+    await pushes.finish(conn, push_id, applied)
+
+
+async def _drop(conn: AsyncConnection, *, push_id: int) -> None:
+    await pushes.drop(conn, push_id)
+
+
+def _chain(left: Sequence[Push], ref: str, now: str, recorded: str) -> list[int]:
+    """The open pushes that together moved a ref from its last recorded value to where it stands.
+
+    Walks back from ``now``; each push is used once, so two equal attempts make one event.
+    """
+    target, stop = _value(now), _value(recorded)
+    chain: list[int] = []
+    moves = [(push.id, move) for push in left for move in push.moves if move.ref == ref]
+    while target != stop:
+        step = next(
+            (
+                (push_id, move)
+                for push_id, move in moves
+                if _value(move.new) == target and push_id not in chain
+            ),
+            None,
+        )
+        if step is None:
+            break
+        chain.append(step[0])
+        target = _value(step[1].old)
+    return chain
+
+
+def _value(oid: str) -> str:
+    return oid if oid.strip("0") else ""
+
+
+def render(findings: Sequence[Finding]) -> list[str]:
+    """The findings as a person reads them in the terminal, refusals first."""
+    order = {Level.REFUSE: 0, Level.WARN: 1, Level.NOTE: 2}
+    lines: list[str] = []
+    for finding in sorted(findings, key=lambda f: order[f.level]):
+        lines.append(f"hubd: {finding.level.value}: {finding.message} [{finding.check}]")
+        if finding.fix:
+            lines.append(f"hubd:   {finding.fix}")
+    return lines

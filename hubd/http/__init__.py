@@ -1,0 +1,1 @@
+"""HTTP: smart Git, the JSON API, and the plumbing that pages share."""

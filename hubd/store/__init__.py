@@ -1,0 +1,1 @@
+"""The only door to SQL: one engine file, one schema, one owner file per group of tables."""

@@ -1,0 +1,175 @@
+"""Transactions that lose nothing, on SQLite and PostgreSQL with the same code.
+
+SQLite: one writer connection (``BEGIN IMMEDIATE``, ``synchronous=FULL``) and a few readers that
+never start a transaction. PostgreSQL: ``REPEATABLE READ`` with retries. A transaction waits for
+nothing but SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from hubd.errors import Busy, Conflict, HubError, Unavailable
+from hubd.store import migrations
+
+Connection = AsyncConnection
+T = TypeVar("T")
+_READERS = 6
+_RETRIES = 8
+_SERIALIZATION = {"40001", "40P01"}
+
+
+class Store:
+    """One database."""
+
+    def __init__(self, url: str, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._url = url
+        self._writer = writer
+        self._reader = reader
+        self.dialect = writer.dialect.name
+
+    @classmethod
+    async def open(cls, url: str) -> Store:
+        """Connect lazily; nothing is created or migrated yet."""
+        if url.startswith("sqlite"):
+            writer = _sqlite_engine(url, size=1, query_only=False)
+            return cls(url, writer, _sqlite_engine(url, size=_READERS, query_only=True))
+        engine = create_async_engine(
+            url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10
+        )
+        return cls(url, engine, engine)
+
+    async def migrate(self) -> None:
+        """Bring the schema up to this program's revision; raises ``Unavailable`` if it is newer."""
+        await self._guard(self._migrate)
+
+    async def _migrate(self) -> None:
+        async with self._writer.connect() as conn:
+            await conn.run_sync(migrations.upgrade)
+            await conn.commit()
+
+    async def revision(self) -> tuple[str | None, str]:
+        """The database's revision and the program's."""
+        async with self._writer.connect() as conn:
+            return await conn.run_sync(migrations.revision), migrations.head()
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A connection for reading; each statement sees what is committed by then."""
+        try:
+            async with self._reader.connect() as conn:
+                if self.dialect != "sqlite":
+                    await conn.execution_options(isolation_level="AUTOCOMMIT")
+                yield conn
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run ``work`` in one transaction: all of it or nothing, whatever interrupts it.
+
+        On PostgreSQL it runs again after a serialization failure, so it must do nothing but SQL.
+        The transaction ends before this returns or raises, also when the caller is cancelled.
+        """
+        task = asyncio.ensure_future(self._guard(lambda: self._write(work)))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Whether the row is written must be decided before anybody goes on.
+            await asyncio.wait([task])
+            raise
+
+    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        for attempt in range(_RETRIES):
+            try:
+                async with self._writer.connect() as conn:
+                    if self.dialect != "sqlite":
+                        await conn.execution_options(isolation_level="REPEATABLE READ")
+                    async with conn.begin():
+                        return await work(conn)
+            except DBAPIError as error:
+                last = attempt == _RETRIES - 1
+                if last or _sqlstate(error) not in _SERIALIZATION:
+                    raise
+                await asyncio.sleep(random.uniform(0.002, 0.02) * (attempt + 1))  # noqa: S311
+        raise AssertionError
+
+    async def _guard(self, run: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await run()
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", "") or "")
+
+
+def _translated(error: DBAPIError) -> HubError:
+    """What a database error means to a person."""
+    text = str(error.orig).lower()
+    details = {"database": text[:300]}
+    if isinstance(error, IntegrityError):
+        return Conflict("It exists already.", details=details)
+    if "disk is full" in text or "disk i/o error" in text or "no space left" in text:
+        return Unavailable(
+            "The server's storage is full.", hint="Tell the operator.", details=details
+        )
+    if "readonly" in text or "read-only" in text:
+        return Unavailable(
+            "The server's database cannot be written.", hint="Tell the operator.", details=details
+        )
+    if "locked" in text or "busy" in text or _sqlstate(error) in _SERIALIZATION:
+        return Busy("The database is busy.", retry_after=2, hint="Try again.")
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return Unavailable("The database does not answer.", details=details)
+    return Unavailable("The database refused.", details=details)
+
+
+def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_reset_on_return=None if query_only else "rollback",
+        isolation_level="AUTOCOMMIT" if query_only else None,
+        poolclass=sa.AsyncAdaptedQueuePool,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(dbapi: Any, _record: object) -> None:
+        # The driver's own transaction handling starts none before a SELECT, which loses updates.
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        for pragma in (
+            "busy_timeout=5000",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "journal_size_limit=67108864",
+            f"query_only={'ON' if query_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    if not query_only:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begun(conn: sa.Connection) -> None:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

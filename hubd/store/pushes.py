@@ -1,0 +1,174 @@
+"""Owner of ``pushes``, ``push_refs`` and ``events``: what happened to refs, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from hubd.store import repos, schema
+from hubd.store.engine import Connection
+from hubd.store.rows import inserted, now
+from hubd.types import Actor
+
+_pushes = schema.pushes
+_refs = schema.push_refs
+_events = schema.events
+REF_UPDATED = "ref.updated"
+
+
+class RefMove(msgspec.Struct, frozen=True):
+    """A ref and the objects before and after; zeros for none."""
+
+    ref: str
+    old: str
+    new: str
+
+
+class Push(msgspec.Struct, frozen=True):
+    """A push, recorded or under way."""
+
+    id: int
+    repo_id: int
+    state: str
+    channel: str
+    actor_name: str
+    user_id: int | None
+    process_group: int
+    process_started: float
+    created_at: float
+    finished_at: float | None
+    moves: tuple[RefMove, ...]
+
+
+async def intent(
+    conn: Connection,
+    *,
+    repo_id: int,
+    actor: Actor,
+    moves: Sequence[RefMove],
+    options: Sequence[str],
+    process_group: int,
+    process_started: float,
+) -> int:
+    """Write down what git is about to do, before it is told to go on."""
+    push_id = inserted(
+        await conn.execute(
+            sa.insert(_pushes).values(
+                repo_id=repo_id,
+                state="intent",
+                channel=actor.channel.value,
+                actor_kind=actor.kind.value,
+                actor_name=actor.name,
+                user_id=actor.user_id,
+                token_id=actor.token_id,
+                key_id=actor.key_id,
+                address=actor.address,
+                request_id=actor.request_id,
+                process_group=process_group,
+                process_started=process_started,
+                options=[option.encode("utf-8", "replace").decode() for option in options],
+                created_at=now(),
+            )
+        )
+    )
+    rows = [{"push_id": push_id, "ref": m.ref, "old_oid": m.old, "new_oid": m.new} for m in moves]
+    await conn.execute(sa.insert(_refs), rows)
+    return push_id
+
+
+async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> None:
+    """Record the refs that moved, and an event for each; a second call changes nothing."""
+    at = now()
+    done = await conn.execute(
+        sa.update(_pushes)
+        .where(_pushes.c.id == push_id, _pushes.c.state == "intent")
+        .values(state="done", finished_at=at)
+        .returning(_pushes.c.repo_id, _pushes.c.actor_name, _pushes.c.channel)
+    )
+    push = done.first()
+    if push is None:
+        return
+    marks = [{"b_push": push_id, "b_ref": move.ref} for move in applied]
+    await conn.execute(
+        sa.update(_refs)
+        .where(_refs.c.push_id == sa.bindparam("b_push"), _refs.c.ref == sa.bindparam("b_ref"))
+        .values(applied=True),
+        marks,
+    )
+    await conn.execute(
+        sa.insert(_events),
+        [
+            {
+                "kind": REF_UPDATED,
+                "repo_id": push.repo_id,
+                "push_id": push_id,
+                "ref": move.ref,
+                "payload": {"old": move.old, "new": move.new, "actor": push.actor_name},
+                "created_at": at,
+            }
+            for move in applied
+        ],
+    )
+    await repos.touch_pushed(conn, push.repo_id, at)
+
+
+async def drop(conn: Connection, push_id: int) -> None:
+    """Record that git moved nothing."""
+    await conn.execute(
+        sa.update(_pushes)
+        .where(_pushes.c.id == push_id, _pushes.c.state == "intent")
+        .values(state="dropped", finished_at=now())
+    )
+
+
+async def open_intents(conn: Connection, repo_id: int | None) -> Sequence[Push]:
+    """Pushes without an end, of one repository or of all, oldest first."""
+    query = sa.select(_pushes).where(_pushes.c.state == "intent").order_by(_pushes.c.id)
+    if repo_id is not None:
+        query = query.where(_pushes.c.repo_id == repo_id)
+    return await _with_moves(conn, query)
+
+
+async def page(
+    conn: Connection, repo_id: int, *, before: int | None = None, limit: int = 50
+) -> Sequence[Push]:
+    """Recorded pushes of a repository, newest first."""
+    query = (
+        sa.select(_pushes)
+        .where(_pushes.c.repo_id == repo_id, _pushes.c.state == "done")
+        .order_by(_pushes.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(_pushes.c.id < before)
+    return await _with_moves(conn, query)
+
+
+async def _with_moves(conn: Connection, query: sa.Select[tuple[object, ...]]) -> list[Push]:
+    rows = (await conn.execute(query)).all()
+    moves: dict[int, list[RefMove]] = {int(row.id): [] for row in rows}
+    if moves:
+        found = await conn.execute(
+            sa.select(_refs).where(_refs.c.push_id.in_(moves)).order_by(_refs.c.ref)
+        )
+        for row in found:
+            if row.applied or row.applied is None:
+                moves[row.push_id].append(RefMove(row.ref, row.old_oid, row.new_oid))
+    return [
+        msgspec.convert({**row._mapping, "moves": tuple(moves[row.id])}, Push)  # noqa: SLF001
+        for row in rows
+    ]
+
+
+async def last_recorded(conn: Connection, repo_id: int, ref: str) -> str | None:
+    """Where the newest event left a ref; None if there is none."""
+    found = await conn.execute(
+        sa.select(_events.c.payload)
+        .where(_events.c.repo_id == repo_id, _events.c.ref == ref, _events.c.kind == REF_UPDATED)
+        .order_by(_events.c.id.desc())
+        .limit(1)
+    )
+    payload = found.scalar_one_or_none()
+    return None if payload is None else str(payload["new"])

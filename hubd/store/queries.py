@@ -1,0 +1,191 @@
+"""Reads over several tables; nothing here writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from hubd.store import keys, repos, schema, sessions, tokens, users
+from hubd.store.engine import Connection
+from hubd.store.keys import Key
+from hubd.store.repos import Repo
+from hubd.store.rows import labelled, many, one, prefixed
+from hubd.store.sessions import Session
+from hubd.store.tokens import Token
+from hubd.store.users import User
+from hubd.types import RepoRef, RepoType, Role, fold_name
+
+_ns = schema.namespaces
+_repos = schema.repos
+
+
+class RepoAccess(msgspec.Struct, frozen=True):
+    """A repository, the asker's own role on it, and whether it was asked for by an old address."""
+
+    repo: Repo
+    role: Role
+    moved: bool
+
+
+def _accounts(extra: sa.Table) -> sa.Select[Any]:
+    source = sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id)
+    source = sa.join(extra, source, extra.c.user_id == schema.users.c.id)
+    return sa.select(*labelled(users.columns(), "u_")).select_from(source)
+
+
+async def credential_by_token(conn: Connection, secret_hash: str) -> tuple[Token, User] | None:
+    """A token and its owner, valid or not."""
+    query = _accounts(schema.tokens).add_columns(*labelled(tokens.columns(), "t_"))
+    row = (await conn.execute(query.where(schema.tokens.c.secret_hash == secret_hash))).first()
+    return None if row is None else (prefixed(Token, row, "t_"), prefixed(User, row, "u_"))
+
+
+async def session_user(conn: Connection, secret_hash: str) -> tuple[Session, User] | None:
+    """A browser session and its owner, live or not."""
+    query = _accounts(schema.sessions).add_columns(*labelled(sessions.columns(), "s_"))
+    row = (await conn.execute(query.where(schema.sessions.c.secret_hash == secret_hash))).first()
+    return None if row is None else (prefixed(Session, row, "s_"), prefixed(User, row, "u_"))
+
+
+async def account_by_key(conn: Connection, fingerprint: str) -> tuple[Key, User | None] | None:
+    """An SSH key and its owner; a deploy key has none."""
+    source = sa.outerjoin(
+        schema.ssh_keys,
+        sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id),
+        schema.ssh_keys.c.user_id == schema.users.c.id,
+    )
+    query = (
+        sa.select(*labelled(keys.columns(), "k_"), *labelled(users.columns(), "u_"))
+        .select_from(source)
+        .where(schema.ssh_keys.c.fingerprint == fingerprint)
+    )
+    row = (await conn.execute(query)).first()
+    if row is None:
+        return None
+    key = prefixed(Key, row, "k_")
+    return key, None if key.user_id is None else prefixed(User, row, "u_")
+
+
+def role_column(user_id: int) -> sa.ColumnElement[int]:
+    """An account's own role on a row of ``repos``: owner, member or collaborator, the highest."""
+    member = (
+        sa.select(schema.org_members.c.role)
+        .where(
+            schema.org_members.c.org_id == _repos.c.namespace_id,
+            schema.org_members.c.user_id == user_id,
+        )
+        .scalar_subquery()
+    )
+    guest = (
+        sa.select(schema.collaborators.c.role)
+        .where(
+            schema.collaborators.c.repo_id == _repos.c.id,
+            schema.collaborators.c.user_id == user_id,
+        )
+        .scalar_subquery()
+    )
+    first, second = sa.func.coalesce(member, 0), sa.func.coalesce(guest, 0)
+    return sa.case(
+        (_repos.c.namespace_id == user_id, Role.ADMIN.value),
+        (first > second, first),
+        else_=second,
+    )
+
+
+async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> RepoAccess | None:
+    """A repository by its address, present or former, with the account's role; one statement."""
+    fold, name = fold_name(ref.namespace), fold_name(ref.name)
+    redirect = schema.namespace_redirects
+    owner = sa.select(_ns.c.id).where(
+        sa.or_(
+            _ns.c.name_fold == fold,
+            _ns.c.id
+            == sa.select(redirect.c.namespace_id)
+            .where(redirect.c.name_fold == fold)
+            .scalar_subquery(),
+        )
+    )
+    moved = schema.repo_redirects
+    by_redirect = sa.select(moved.c.repo_id).where(
+        moved.c.type == ref.type.value,
+        moved.c.namespace_id.in_(owner),
+        moved.c.name_fold == name,
+    )
+    direct = sa.and_(_repos.c.namespace_id.in_(owner), _repos.c.name_fold == name)
+    role = role_column(user_id) if user_id is not None else sa.literal(0)
+    query = (
+        sa.select(
+            *repos.columns(),
+            role.label("role"),
+            sa.case((sa.and_(direct, _ns.c.name_fold == fold), 0), else_=1).label("moved"),
+        )
+        .select_from(repos.JOIN)
+        .where(
+            _repos.c.type == ref.type.value,
+            _repos.c.deleted_at.is_(None),
+            sa.or_(direct, _repos.c.id.in_(by_redirect)),
+        )
+        .order_by(sa.text("moved"))
+        .limit(1)
+    )
+    row = (await conn.execute(query)).first()
+    repo = one(Repo, row)
+    if repo is None or row is None:
+        return None
+    return RepoAccess(repo, Role(row.role), bool(row.moved))
+
+
+async def namespace_role(conn: Connection, namespace_id: int, user_id: int | None) -> Role:
+    """An account's role in a namespace."""
+    if user_id is None:
+        return Role.NONE
+    if namespace_id == user_id:
+        return Role.ADMIN
+    members = schema.org_members
+    found = await conn.execute(
+        sa.select(members.c.role).where(
+            members.c.org_id == namespace_id, members.c.user_id == user_id
+        )
+    )
+    return Role(found.scalar_one_or_none() or 0)
+
+
+async def visible_repos(
+    conn: Connection,
+    visible: sa.ColumnElement[bool],
+    *,
+    type: RepoType | None = None,  # noqa: A002
+    namespace_id: int | None = None,
+    search: str = "",
+    sort: str = "updated",
+    after: str | None = None,
+    limit: int = 50,
+) -> tuple[list[Repo], str | None]:
+    """A page of repositories under a predicate, and the mark of the next page.
+
+    ``sort`` is ``updated`` (newest first) or ``name``; the mark is opaque to callers.
+    """
+    query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible)
+    if type is not None:
+        query = query.where(_repos.c.type == type.value)
+    if namespace_id is not None:
+        query = query.where(_repos.c.namespace_id == namespace_id)
+    for word in search.lower().split()[:8]:
+        query = query.where(
+            sa.or_(
+                _repos.c.name_fold.contains(word, autoescape=True),
+                _ns.c.name_fold.contains(word, autoescape=True),
+                sa.func.lower(_repos.c.description).contains(word, autoescape=True),
+            )
+        )
+    offset = int(after) if after is not None and after.isdigit() else 0
+    order = (
+        (_ns.c.name_fold, _repos.c.name_fold, _repos.c.id)
+        if sort == "name"
+        else (_repos.c.updated_at.desc(), _repos.c.id.desc())
+    )
+    found = many(Repo, await conn.execute(query.order_by(*order).offset(offset).limit(limit + 1)))
+    mark = str(offset + limit) if len(found) > limit else None
+    return found[:limit], mark

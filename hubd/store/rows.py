@@ -1,0 +1,48 @@
+"""From a result row to a typed struct, and the little SQL that all owners share."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def one(struct: type[S], row: sa.Row[Any] | None) -> S | None:
+    """The row as a struct, or None."""
+    return None if row is None else msgspec.convert(row._mapping, struct, strict=False)  # noqa: SLF001
+
+
+def many(struct: type[S], rows: sa.CursorResult[Any]) -> list[S]:
+    """All rows as structs."""
+    return [msgspec.convert(row._mapping, struct, strict=False) for row in rows]  # noqa: SLF001
+
+
+def prefixed(struct: type[S], row: sa.Row[Any], prefix: str) -> S:
+    """The columns labelled ``prefix…`` as a struct."""
+    values = {
+        key.removeprefix(prefix): value
+        for key, value in row._mapping.items()  # noqa: SLF001
+        if key.startswith(prefix)
+    }
+    return msgspec.convert(values, struct, strict=False)
+
+
+def labelled(columns: list[sa.ColumnElement[Any]], prefix: str) -> list[sa.Label[Any]]:
+    """Columns under names that do not clash in a join."""
+    return [column.label(prefix + str(column.key)) for column in columns]
+
+
+def now() -> float:
+    """UTC epoch seconds."""
+    return time.time()
+
+
+def inserted(result: sa.CursorResult[Any]) -> int:
+    """The id of the row just inserted."""
+    key = result.inserted_primary_key
+    assert key is not None, "asked after an insert of one row"  # noqa: S101
+    return int(key[0])

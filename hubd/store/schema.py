@@ -1,0 +1,273 @@
+"""All tables. Times are UTC epoch seconds; ids are never used twice."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_Time = sa.Double()
+_NEVER_AGAIN = {"sqlite_autoincrement": True}
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", _BigId, primary_key=True, autoincrement=True)
+
+
+def _to(name: str, target: str, *, null: bool = False, **options: bool) -> sa.Column[int]:
+    return sa.Column(
+        name, _BigId, sa.ForeignKey(target, ondelete="CASCADE"), nullable=null, **options
+    )
+
+
+namespaces = sa.Table(
+    "namespaces",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("name", sa.String(96), nullable=False),
+    sa.Column("name_fold", sa.String(96), nullable=False, unique=True),
+    sa.Column("skeleton", sa.String(96), nullable=False, unique=True),
+    sa.Column("full_name", sa.String(200), nullable=False),
+    sa.Column("default_visibility", sa.String(16), nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    **_NEVER_AGAIN,
+)
+
+namespace_redirects = sa.Table(
+    "namespace_redirects",
+    metadata,
+    sa.Column("name_fold", sa.String(96), primary_key=True),
+    sa.Column("skeleton", sa.String(96), nullable=False, index=True),
+    _to("namespace_id", "namespaces.id", index=True),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column(
+        "id",
+        _BigId,
+        sa.ForeignKey("namespaces.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("email", sa.String(256), unique=True),
+    sa.Column("password_hash", sa.String(256)),
+    sa.Column("is_admin", sa.Boolean, nullable=False),
+    sa.Column("must_change_password", sa.Boolean, nullable=False),
+    sa.Column("disabled_at", _Time),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("language", sa.String(16)),
+)
+
+org_members = sa.Table(
+    "org_members",
+    metadata,
+    sa.Column(
+        "org_id", _BigId, sa.ForeignKey("namespaces.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(
+        "user_id",
+        _BigId,
+        sa.ForeignKey("users.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("role", sa.SmallInteger, nullable=False),
+)
+
+repos = sa.Table(
+    "repos",
+    metadata,
+    _id(),
+    sa.Column("type", sa.String(8), nullable=False),
+    _to("namespace_id", "namespaces.id", index=True),
+    sa.Column("name", sa.String(96), nullable=False),
+    sa.Column("name_fold", sa.String(96), nullable=False),
+    sa.Column("visibility", sa.String(16), nullable=False),
+    sa.Column("default_branch", sa.String(200), nullable=False),
+    sa.Column("object_format", sa.String(8), nullable=False),
+    sa.Column("description", sa.String(500), nullable=False),
+    sa.Column("archived_at", _Time),
+    sa.Column("deleted_at", _Time, index=True),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("created_by", _BigId),
+    sa.Column("pushed_at", _Time),
+    sa.Column("updated_at", _Time, nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("pushes_since_maintenance", sa.Integer, nullable=False),
+    **_NEVER_AGAIN,
+)
+sa.Index(
+    "uq_repos_address",
+    repos.c.type,
+    repos.c.namespace_id,
+    repos.c.name_fold,
+    unique=True,
+    sqlite_where=repos.c.deleted_at.is_(None),
+    postgresql_where=repos.c.deleted_at.is_(None),
+)
+
+repo_redirects = sa.Table(
+    "repo_redirects",
+    metadata,
+    sa.Column("type", sa.String(8), primary_key=True),
+    sa.Column(
+        "namespace_id",
+        _BigId,
+        sa.ForeignKey("namespaces.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("name_fold", sa.String(96), primary_key=True),
+    _to("repo_id", "repos.id", index=True),
+)
+
+collaborators = sa.Table(
+    "collaborators",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "user_id",
+        _BigId,
+        sa.ForeignKey("users.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("role", sa.SmallInteger, nullable=False),
+)
+
+ref_rules = sa.Table(
+    "ref_rules",
+    metadata,
+    _id(),
+    _to("repo_id", "repos.id", index=True),
+    sa.Column("pattern", sa.String(200), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("push_role", sa.SmallInteger, nullable=False),
+    sa.Column("allow_force", sa.Boolean, nullable=False),
+    sa.Column("allow_delete", sa.Boolean, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.UniqueConstraint("repo_id", "kind", "pattern"),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    _id(),
+    _to("user_id", "users.id", index=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("prefix", sa.String(16), nullable=False),
+    sa.Column("secret_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("scope", sa.SmallInteger, nullable=False),
+    sa.Column("namespace_ids", sa.JSON, nullable=False),
+    sa.Column("repo_ids", sa.JSON, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("expires_at", _Time),
+    sa.Column("last_used_at", _Time),
+    sa.Column("revoked_at", _Time),
+    **_NEVER_AGAIN,
+)
+
+ssh_keys = sa.Table(
+    "ssh_keys",
+    metadata,
+    _id(),
+    _to("user_id", "users.id", null=True, index=True),
+    _to("repo_id", "repos.id", null=True, index=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("fingerprint", sa.String(100), nullable=False, unique=True),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("can_write", sa.Boolean, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("last_used_at", _Time),
+    **_NEVER_AGAIN,
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    _id(),
+    _to("user_id", "users.id", index=True),
+    sa.Column("secret_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("csrf", sa.String(64), nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("expires_at", _Time, nullable=False),
+    sa.Column("last_seen_at", _Time, nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("user_agent", sa.String(200), nullable=False),
+    **_NEVER_AGAIN,
+)
+
+pushes = sa.Table(
+    "pushes",
+    metadata,
+    _id(),
+    _to("repo_id", "repos.id", index=True),
+    sa.Column("state", sa.String(8), nullable=False, index=True),
+    sa.Column("channel", sa.String(8), nullable=False),
+    sa.Column("actor_kind", sa.String(16), nullable=False),
+    sa.Column("actor_name", sa.String(128), nullable=False),
+    sa.Column("user_id", _BigId),
+    sa.Column("token_id", _BigId),
+    sa.Column("key_id", _BigId),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("request_id", sa.String(32), nullable=False),
+    sa.Column("process_group", sa.Integer, nullable=False),
+    sa.Column("process_started", _Time, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("finished_at", _Time),
+    **_NEVER_AGAIN,
+)
+
+push_refs = sa.Table(
+    "push_refs",
+    metadata,
+    sa.Column("push_id", _BigId, sa.ForeignKey("pushes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("ref", sa.String(1024), primary_key=True),
+    sa.Column("old_oid", sa.String(64), nullable=False),
+    sa.Column("new_oid", sa.String(64), nullable=False),
+    sa.Column("applied", sa.Boolean),
+)
+
+# One row per ref that moved; later work (conversion, webhooks, indexing) starts here.
+events = sa.Table(
+    "events",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.String(32), nullable=False),
+    _to("repo_id", "repos.id"),
+    _to("push_id", "pushes.id", null=True),
+    sa.Column("ref", sa.String(1024), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.UniqueConstraint("kind", "push_id", "ref"),
+    **_NEVER_AGAIN,
+)
+sa.Index("ix_events_repo_ref", events.c.repo_id, events.c.ref)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id(),
+    sa.Column("at", _Time, nullable=False, index=True),
+    sa.Column("actor_kind", sa.String(16), nullable=False),
+    sa.Column("actor_name", sa.String(128), nullable=False, index=True),
+    sa.Column("user_id", _BigId),
+    sa.Column("action", sa.String(64), nullable=False, index=True),
+    sa.Column("target", sa.String(256), nullable=False, index=True),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("channel", sa.String(8), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("request_id", sa.String(32), nullable=False),
+    **_NEVER_AGAIN,
+)
