@@ -281,12 +281,12 @@ class Git:
     ) -> dict[str, str]:
         """A path for each of these objects that the tips reach and no ref did before."""
         child = await self.start(
-            path, "rev-list", "--objects", "--stdin", env_extra=env_extra, separator=""
+            path, "rev-list", "--objects", "--stdin", "--not", "--all", env_extra=env_extra
         )
         wanted = {oid.encode() for oid in oids}
         found: dict[str, str] = {}
         try:
-            lines = "\n".join([*tips, "--not", "--all"]) + "\n"
+            lines = "".join(f"{tip}\n" for tip in tips)
             feeding = asyncio.create_task(_feed(child, lines.encode()))
             rest = b""
             while piece := await child.read(65536):
