@@ -1,0 +1,1 @@
+"""Logs, metrics, fail points and the loop watch: how the daemon shows what it does."""
