@@ -16,11 +16,11 @@ from dataclasses import replace
 from functools import cache
 
 from passlib.hash import argon2
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hubd.core.context import Core
 from hubd.errors import SignInNeeded
 from hubd.store import keys, queries, tokens, users
+from hubd.store.engine import Connection
 from hubd.store.keys import Key
 from hubd.store.tokens import Token
 from hubd.store.users import User
@@ -96,7 +96,7 @@ def _actor_of(user: User, seen: Actor, token: Token | None = None) -> Actor:
     return replace(actor, token_id=token.id, scope=token.scope, limits=limits)
 
 
-def _touch(core: Core, name: str, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+def _touch(core: Core, name: str, work: Callable[[Connection], Awaitable[None]]) -> None:
     core.tasks.start(core.store.write(work), f"touch {name}")
 
 
