@@ -124,6 +124,7 @@ class Git:
         env_extra: Mapping[str, str] | None = None,
         ok_codes: Collection[int] = (0,),
         nice: int = 0,
+        merge_stderr: bool = False,
     ) -> bytes:
         """A short command's output; raises ``Unavailable`` with its error text in the details."""
         result = await procs.run(
@@ -142,7 +143,7 @@ class Git:
                     "stderr": result.err.decode("utf-8", "replace")[-2000:],
                 },
             )
-        return result.out
+        return result.out + result.err if merge_stderr else result.out
 
     async def start(
         self,

@@ -27,6 +27,10 @@ class Refs:
         """The object HEAD leads to; None while its branch does not exist."""
         return self.oid_of(self.head)
 
+    def branch_tip(self, branch: str) -> str | None:
+        """The commit of a branch, by its short name."""
+        return self.oid_of(f"refs/heads/{branch}")
+
     @cached_property
     def advertised(self) -> frozenset[str]:
         """Every object id that a client of this repository is shown."""

@@ -28,7 +28,9 @@ class Paths:
         """One finding per kind of fault, each with up to 20 paths."""
         walk = _Walk(ctx)
         for update in ctx.tips:
-            base = update.old if not update.creates else ctx.refs.default_tip(ctx.repo)
+            base = (
+                update.old if not update.creates else ctx.refs.branch_tip(ctx.repo.default_branch)
+            )
             await walk.tip(update.new, base)
         return [
             Finding(Level.REFUSE, self.name, f"{named(paths)}: {fault}.", "Rename and push again.")

@@ -1,0 +1,55 @@
+"""Tree objects read."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubd.errors import Unavailable
+
+MODE_TREE = 0o040000
+MODE_LINK = 0o120000
+MODE_SUBMODULE = 0o160000
+MODE_EXECUTABLE = 0o100755
+
+
+class TreeEntry(msgspec.Struct, frozen=True):
+    """One line of a tree; ``name`` has undecodable bytes as surrogates."""
+
+    mode: int
+    name: str
+    name_raw: bytes
+    oid: str
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether this is a folder."""
+        return self.mode == MODE_TREE
+
+    @property
+    def is_link(self) -> bool:
+        """Whether this is a symbolic link."""
+        return self.mode == MODE_LINK
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether this is a commit of another repository."""
+        return self.mode == MODE_SUBMODULE
+
+
+def parse_tree(data: bytes, oid_bytes: int) -> list[TreeEntry]:
+    """The entries of a tree object in git's order; ``oid_bytes`` is 20 or 32."""
+    entries: list[TreeEntry] = []
+    position, end = 0, len(data)
+    try:
+        while position < end:
+            space = data.index(b" ", position)
+            nul = data.index(b"\0", space)
+            mode = int(data[position:space], 8)
+            raw = data[space + 1 : nul]
+            position = nul + 1 + oid_bytes
+            oid = data[nul + 1 : position].hex()
+            name = raw.decode("utf-8", "surrogateescape")
+            entries.append(TreeEntry(mode, name, raw, oid))
+    except ValueError as error:
+        raise Unavailable("A tree object is malformed.") from error
+    return entries

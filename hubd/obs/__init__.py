@@ -1,0 +1,1 @@
+"""Logs, metrics, fail points: what tells an operator and a test how the daemon is."""
