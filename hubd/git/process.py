@@ -96,6 +96,7 @@ class Git:
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_LITERAL_PATHSPECS": "1",
             **(extra or {}),
         }
 
@@ -119,6 +120,7 @@ class Git:
         values: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
         separator: str = "--end-of-options",
+        paths: Sequence[str] | None = None,
         stdin: bytes | None = None,
         timeout: float | None = None,
         env_extra: Mapping[str, str] | None = None,
@@ -128,7 +130,7 @@ class Git:
     ) -> bytes:
         """A short command's output; raises ``Unavailable`` with its error text in the details."""
         result = await procs.run(
-            self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
+            self.argv(repo, subcommand, *guarded(flags, values, args, separator, paths)),
             env=self.env(env_extra),
             stdin=stdin,
             timeout=timeout or self._config.git_timeout,
@@ -153,16 +155,21 @@ class Git:
         values: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
         separator: str = "--end-of-options",
+        paths: Sequence[str] | None = None,
         stdin: bool = True,
+        stdin_fd: int | None = None,
         env_extra: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        pipe_size: int = 0,
     ) -> Child:
         """A long-lived command."""
         return await procs.start(
-            self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
+            self.argv(repo, subcommand, *guarded(flags, values, args, separator, paths)),
             env=self.env(env_extra),
             stdin=stdin,
+            stdin_fd=stdin_fd,
             pass_fds=pass_fds,
+            pipe_size=pipe_size,
         )
 
     # Repositories
@@ -216,6 +223,7 @@ class Git:
             args=[str(path)],
             separator="",
             env_extra={"GIT_PROTOCOL": protocol} if protocol else None,
+            pipe_size=procs.PIPE_SIZE,
         )
 
     async def receive_pack(
@@ -240,6 +248,7 @@ class Git:
             separator="",
             env_extra=extra,
             pass_fds=(*hook_fds, lock_fd),
+            pipe_size=procs.PIPE_SIZE,
         )
 
     # Questions of the checks
@@ -280,13 +289,14 @@ class Git:
         env_extra: Mapping[str, str],
     ) -> dict[str, str]:
         """A path for each of these objects that the tips reach and no ref did before."""
+        # "--not --all" stands on the command line: git 2.39 knows no options on standard input.
         child = await self.start(
-            path, "rev-list", "--objects", "--stdin", env_extra=env_extra, separator=""
+            path, "rev-list", "--objects", "--stdin", "--not", "--all", env_extra=env_extra
         )
         wanted = {oid.encode() for oid in oids}
         found: dict[str, str] = {}
         try:
-            lines = "\n".join([*tips, "--not", "--all"]) + "\n"
+            lines = "".join(f"{tip}\n" for tip in tips)
             feeding = asyncio.create_task(_feed(child, lines.encode()))
             rest = b""
             while piece := await child.read(65536):
@@ -296,6 +306,10 @@ class Git:
                     if oid in wanted and name:
                         found[oid.decode()] = name.decode("utf-8", "surrogateescape")
             await feeding
+            if await child.wait():
+                raise Unavailable(
+                    "git could not list the pushed objects.", details={"stderr": child.error_text}
+                )
         finally:
             await asyncio.shield(child.kill())
         return found
@@ -317,10 +331,12 @@ def guarded(
     values: Mapping[str, str] | None,
     args: Sequence[str],
     separator: str,
+    paths: Sequence[str] | None = None,
 ) -> list[str]:
-    """Flags, then ``--name=value``, then the positionals behind a separator.
+    """Flags, then ``--name=value``, then the positionals behind a separator, then ``--`` and paths.
 
-    Without a separator (some subcommands know none) a positional must not begin with ``-``.
+    Without a separator (some subcommands know none) a positional must not begin with ``-``. Even an
+    empty list of paths ends the revisions, so that none is taken for a file.
     """
     line = [*flags, *(f"--{name}={value}" for name, value in (values or {}).items())]
     if args and separator:
@@ -328,6 +344,8 @@ def guarded(
     elif any(arg.startswith("-") for arg in args):
         raise Invalid("A value must not begin with '-'.")
     line += args
+    if paths is not None:
+        line += ["--", *paths]
     if any("\0" in word for word in line):
         raise Invalid("A value has a NUL byte.")
     return line
