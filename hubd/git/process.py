@@ -15,7 +15,7 @@ from pathlib import Path
 from hubd import procs
 from hubd.config import Config
 from hubd.errors import Invalid, Unavailable
-from hubd.pktline import encode
+from hubd.pktline import DELIM, FLUSH, encode
 from hubd.procs import Child
 
 LEAST_VERSION = (2, 39, 0)
@@ -56,7 +56,7 @@ _RECEIVE = (
     "receive.denyDeleteCurrent=ignore",
     "receive.denyCurrentBranch=ignore",
     "receive.updateServerInfo=false",
-    "core.fsync=committed",
+    "core.fsync=committed,reference",
 )
 
 
@@ -100,14 +100,20 @@ class Git:
             **(extra or {}),
         }
 
-    def argv(self, repo: Path | None, subcommand: str, *rest: str) -> list[str]:
-        """A whole command line; ``rest`` is constants and already guarded values."""
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+    def argv(
+        self, repo: Path | None, subcommand: str, *rest: str, settings: Sequence[str] = ()
+    ) -> list[str]:
+        """A whole command line; ``rest`` is constants and already guarded values.
+
+        ``settings`` (constants, too) come after those that every command gets.
+        """
+        fixed = [part for setting in _SETTINGS for part in ("-c", setting)]
         hooks = str(self._hooks) if self._hooks and subcommand == "receive-pack" else "/dev/null"
-        command = ["git", *settings, "-c", f"core.hooksPath={hooks}", "--no-replace-objects"]
+        command = ["git", *fixed, "-c", f"core.hooksPath={hooks}", "--no-replace-objects"]
         if subcommand == "receive-pack":
             command += [part for setting in _RECEIVE for part in ("-c", setting)]
             command += ["-c", f"receive.maxInputSize={self._config.push_limit}"]
+        command += [part for setting in settings for part in ("-c", setting)]
         if repo is not None:
             command.append(f"--git-dir={repo}")
         return [*command, subcommand, *rest]
@@ -159,12 +165,18 @@ class Git:
         stdin: bool = True,
         stdin_fd: int | None = None,
         env_extra: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
         pipe_size: int = 0,
     ) -> Child:
         """A long-lived command."""
         return await procs.start(
-            self.argv(repo, subcommand, *guarded(flags, values, args, separator, paths)),
+            self.argv(
+                repo,
+                subcommand,
+                *guarded(flags, values, args, separator, paths),
+                settings=settings,
+            ),
             env=self.env(env_extra),
             stdin=stdin,
             stdin_fd=stdin_fd,
@@ -212,6 +224,22 @@ class Git:
             separator="",
             env_extra={"GIT_PROTOCOL": protocol} if protocol else None,
         )
+
+    async def list_refs(self, path: Path) -> Child:
+        """Every ref, the hidden ones too, in the packets of ``ls-refs`` (gitprotocol-v2)."""
+        child = await self.start(
+            path,
+            "upload-pack",
+            "--strict",
+            "--stateless-rpc",
+            args=[str(path)],
+            separator="",
+            env_extra={"GIT_PROTOCOL": "version=2"},
+            # The last of a key's values decides (git-config, transfer.hideRefs).
+            settings=(f"transfer.hideRefs=!{HIDDEN_REFS}",),
+        )
+        await _feed(child, v2_request("ls-refs", ["peel", "symrefs", "unborn"]))
+        return child
 
     async def upload_pack(self, path: Path, *, protocol: str, stateless: bool) -> Child:
         """Serve a fetch."""
@@ -368,4 +396,4 @@ async def _feed(child: Child, data: bytes) -> None:
 def v2_request(command: str, args: Sequence[str]) -> bytes:
     """A request of protocol v2, as a client would send it."""
     lines = b"".join(encode(arg.encode() + b"\n") for arg in args)
-    return encode(f"command={command}\n".encode()) + b"0001" + lines + b"0000"
+    return encode(f"command={command}\n".encode()) + DELIM + lines + FLUSH
