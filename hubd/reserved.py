@@ -10,7 +10,7 @@ from hubd.errors import Invalid
 # First parts of addresses, of this hub and of the dialects it will speak.
 ROUTES = frozenset(
     """
-    - api csg hf ms v1 v2 oauth uploads xet admin account settings login logout join new search
+    - api csg hf ms v1 v2 oauth uploads xet account settings login logout join new search
     models datasets spaces codes mcps skills collections organizations users docs static healthz
     readyz metrics robots.txt favicon.ico sitemap.xml .well-known datasets-server lfs resolve
     """.split()  # noqa: SIM905
@@ -18,7 +18,7 @@ ROUTES = frozenset(
 # Words that people would take for the hub itself or its operators.
 OFFICES = frozenset(
     """
-    hubd hub root administrator system support security abuse postmaster webmaster noreply
+    admin hubd hub root administrator system support security abuse postmaster webmaster noreply
     no-reply anonymous everyone nobody null undefined none me self official staff about help
     pricing blog tasks papers posts jobs notifications explore dashboard activity trending model
     dataset space code repo repos repository org orgs user team teams git ssh www mail ftp raw
@@ -27,8 +27,8 @@ OFFICES = frozenset(
 RESERVED = ROUTES | OFFICES
 
 
-def check_free(name: str) -> str:
-    """Return the name, or raise ``Invalid`` if it is reserved."""
-    if name.lower() in RESERVED:
+def check_free(name: str, *, by_operator: bool = False) -> str:
+    """Return the name, or raise ``Invalid`` if it is reserved; operators may use the offices."""
+    if name.lower() in (ROUTES if by_operator else RESERVED):
         raise Invalid(f"The name {name!r} is reserved.", hint="Choose another.")
     return name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,10 +32,14 @@ def place_options(command: F) -> F:
     )(command)
 
 
-def settings_of(config_file: Path | None, data_dir: str | None) -> Config:
+def settings_of(
+    config_file: Path | None,
+    data_dir: str | None,
+    overrides: Mapping[str, object] | None = None,
+) -> Config:
     """The settings a command works with."""
     file = config_file or _default_file()
-    return load(file, overrides={"data_dir": data_dir})
+    return load(file, overrides={"data_dir": data_dir, **(overrides or {})})
 
 
 def _default_file() -> Path | None:

@@ -17,7 +17,7 @@ from hubd.store import audit, namespaces, sessions, users
 from hubd.store.engine import Connection
 from hubd.store.sessions import Session
 from hubd.store.users import User
-from hubd.types import Actor, HubAction, Visibility, check_name
+from hubd.types import Actor, ActorKind, HubAction, Visibility, check_name
 
 _EMAIL = re.compile(r"[^@\s<>\"']{1,64}@[^@\s<>\"']{1,190}\Z")
 _SESSION_TOUCH_SECONDS = 300.0
@@ -45,7 +45,7 @@ async def add_user(
 ) -> User:
     """Make an account; without a password it can only be used by tokens and keys."""
     access.require(access.decide_hub(actor, HubAction.MANAGE_USERS), "manage users")
-    check_free(check_name(name, "user"))
+    check_free(check_name(name, "user"), by_operator=actor.kind is ActorKind.SYSTEM)
     _check_email(email)
     stored = await _hashed(core, password) if password is not None else None
 
@@ -81,6 +81,12 @@ async def _hashed(core: Core, password: str) -> str:
     if not least <= len(password) <= 1024:  # noqa: PLR2004
         raise Invalid(f"A password has {least} to 1024 characters.")
     return await identity.hash_password(password)
+
+
+async def count(core: Core) -> int:
+    """How many accounts there are."""
+    async with core.store.read() as conn:
+        return await users.count(conn)
 
 
 async def by_id(core: Core, user_id: int) -> User:
@@ -212,7 +218,7 @@ async def rename(core: Core, actor: Actor, name: str, new_name: str) -> User:
     """Give an account another name; all old addresses redirect and stay reserved."""
     user = await by_name(core, name)
     _require_self_or_admin(actor, user, "rename this account")
-    check_free(check_name(new_name, "user"))
+    check_free(check_name(new_name, "user"), by_operator=actor.kind is ActorKind.SYSTEM)
 
     async def work(conn: Connection) -> None:
         await namespaces.rename(conn, user.id, new_name)

@@ -13,7 +13,7 @@ from hubd.store import audit, namespaces, orgs, queries
 from hubd.store.engine import Connection
 from hubd.store.namespaces import Namespace
 from hubd.store.orgs import Member
-from hubd.types import Actor, HubAction, NamespaceAction, Role, Visibility, check_name
+from hubd.types import Actor, ActorKind, HubAction, NamespaceAction, Role, Visibility, check_name
 
 
 async def create(
@@ -32,7 +32,7 @@ async def create(
         access.require(
             access.decide_hub(actor, HubAction.MANAGE_USERS), "create organizations for others"
         )
-    check_free(check_name(name, "organization"))
+    check_free(check_name(name, "organization"), by_operator=actor.kind is ActorKind.SYSTEM)
 
     async def work(conn: Connection) -> int:
         org_id = await namespaces.add(
@@ -166,7 +166,7 @@ async def update(
 async def rename(core: Core, actor: Actor, name: str, new_name: str) -> Namespace:
     """Give an organization another name; all old addresses redirect and stay reserved."""
     org = await _manage(core, actor, name, NamespaceAction.RENAME)
-    check_free(check_name(new_name, "organization"))
+    check_free(check_name(new_name, "organization"), by_operator=actor.kind is ActorKind.SYSTEM)
 
     async def work(conn: Connection) -> None:
         await namespaces.rename(conn, org.id, new_name)

@@ -289,6 +289,10 @@ class ObjectPool:
                 self._drop(path, one)
         self._set_timer()
 
+    async def batch(self, path: Path) -> Batch:
+        """A reader of this repository that borrows a child for each question."""
+        return _Lent(self, self._git, path)
+
     async def info(self, path: Path, spec: str) -> ObjectInfo | None:
         """What an object id, full ref name or ``OID:PATH`` leads to; None if nothing."""
         async with self.borrow(path) as batch:
@@ -353,3 +357,25 @@ class ObjectPool:
 
     async def _ended(self) -> None:
         await asyncio.gather(*self._ending)
+
+
+class _Lent(Batch):
+    """Has no child of its own: each call goes to one of the pool's."""
+
+    def __init__(self, pool: ObjectPool, git: Git, path: Path) -> None:
+        super().__init__(git, path)
+        self._pool = pool
+
+    async def info_many(self, specs: Sequence[str]) -> list[ObjectInfo | None]:
+        return await self._pool.info_many(self._path, specs)
+
+    async def contents_many(
+        self, oids: Sequence[str], limit: int = MAX_CONTENT
+    ) -> dict[str, bytes]:
+        async with self._pool.borrow(self._path) as batch:
+            return await batch.contents_many(oids, limit)
+
+    async def stream(self, oid: str) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._pool.stream(self._path, oid)) as pieces:
+            async for piece in pieces:
+                yield piece

@@ -133,8 +133,16 @@ class Git:
         ok_codes: Collection[int] = (0,),
         nice: int = 0,
         merge_stderr: bool = False,
+        limit: int | None = None,
     ) -> bytes:
-        """A short command's output; raises ``Unavailable`` with its error text in the details."""
+        """A short command's output; raises ``Unavailable`` with its error text in the details.
+
+        With ``limit`` the output is cut there and the rest of the work left undone.
+        """
+        if limit is not None:
+            return await self._run_some(
+                repo, subcommand, guarded(flags, values, args, separator, paths), limit
+            )
         result = await procs.run(
             self.argv(repo, subcommand, *guarded(flags, values, args, separator, paths)),
             env=self.env(env_extra),
@@ -152,6 +160,21 @@ class Git:
                 },
             )
         return result.out + result.err if merge_stderr else result.out
+
+    async def _run_some(
+        self, repo: Path | None, subcommand: str, rest: Sequence[str], limit: int
+    ) -> bytes:
+        child = await procs.start(self.argv(repo, subcommand, *rest), env=self.env(), stdin=False)
+        out = bytearray()
+        try:
+            async with asyncio.timeout(self._config.git_timeout):
+                while len(out) < limit and (piece := await child.read(65536)):
+                    out += piece
+        except TimeoutError:
+            raise Unavailable("This takes too long to show.") from None
+        finally:
+            await asyncio.shield(child.kill())
+        return bytes(out[:limit])
 
     async def start(
         self,

@@ -62,6 +62,11 @@ class Store:
         async with self._writer.connect() as conn:
             return await conn.run_sync(migrations.revision), migrations.head()
 
+    async def ping(self) -> None:
+        """Raise ``HubError`` unless the database answers."""
+        async with self.read() as conn:
+            await conn.execute(sa.text("SELECT 1"))
+
     async def close(self) -> None:
         """Give all connections back."""
         await self._reader.dispose()
