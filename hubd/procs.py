@@ -287,24 +287,27 @@ async def start(
     stdin: bool = True,
     stdout: bool = True,
     stdin_fd: int | None = None,
+    stdout_fd: int | None = None,
     pass_fds: Sequence[int] = (),
     pipe_size: int = PIPE_SIZE,
     nice: int = 0,
 ) -> Child:
     """Start a long-lived child.
 
-    ``stdin_fd`` lets it read from that descriptor instead of a pipe of ours. ``pipe_size`` is in
-    bytes; 0 leaves the usual one: large pipes count against a quota of the account (pipe(7)).
+    ``stdin_fd`` and ``stdout_fd`` are used instead of pipes of ours, to join two children.
+    ``pipe_size`` is in bytes; 0 leaves the usual one: large pipes count against a quota of the
+    account (pipe(7)).
     """
     pipes = _Pipes({}, {})
     popen: subprocess.Popen[bytes] | None = None
     child_in = subprocess.DEVNULL if stdin_fd is None else stdin_fd
+    child_out = subprocess.DEVNULL if stdout_fd is None else stdout_fd
     try:
         # Returns as soon as the child has called exec, about a millisecond later.
         popen = subprocess.Popen(  # noqa: ASYNC220
             ["nice", "-n", str(nice), *argv] if nice else list(argv),
             stdin=pipes.add("stdin", pipe_size) if stdin and stdin_fd is None else child_in,
-            stdout=pipes.add("stdout", pipe_size) if stdout else subprocess.DEVNULL,
+            stdout=pipes.add("stdout", pipe_size) if stdout and stdout_fd is None else child_out,
             stderr=pipes.add("stderr", 0),
             env=dict(env),
             cwd=cwd,

@@ -71,6 +71,11 @@ class Git:
         self._v2: dict[str, bytes] = {}
         self.version: tuple[int, int, int] = (0, 0, 0)
 
+    @property
+    def timeout(self) -> float:
+        """How many seconds a short command may take."""
+        return float(self._config.git_timeout)
+
     async def check(self) -> None:
         """Find out the version and what protocol v2 offers; raises ``Unavailable``."""
         result = await procs.run(["git", "version"], env=self.env(), timeout=20)
@@ -187,6 +192,7 @@ class Git:
         paths: Sequence[str] | None = None,
         stdin: bool = True,
         stdin_fd: int | None = None,
+        stdout_fd: int | None = None,
         env_extra: Mapping[str, str] | None = None,
         settings: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
@@ -203,6 +209,7 @@ class Git:
             env=self.env(env_extra),
             stdin=stdin,
             stdin_fd=stdin_fd,
+            stdout_fd=stdout_fd,
             pass_fds=pass_fds,
             pipe_size=pipe_size,
         )
@@ -420,3 +427,10 @@ def v2_request(command: str, args: Sequence[str]) -> bytes:
     """A request of protocol v2, as a client would send it."""
     lines = b"".join(encode(arg.encode() + b"\n") for arg in args)
     return encode(f"command={command}\n".encode()) + DELIM + lines + FLUSH
+
+
+def empty_tree(like: str) -> str:
+    """The id of the tree without entries, in the object format of another id."""
+    if len(like) == 40:  # noqa: PLR2004
+        return "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    return "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
