@@ -328,7 +328,8 @@ async def grant(core: Core, actor: Actor, ref: RepoRef, user: str, role: Role) -
 
     async def work(conn: repos.Connection) -> None:
         if role is Role.NONE:
-            await repos.remove_collaborator(conn, found.repo.id, account.id)
+            if not await repos.remove_collaborator(conn, found.repo.id, account.id):
+                raise NotFound(f"{account.name} has no role of their own here.")
         else:
             await repos.set_collaborator(conn, found.repo.id, account.id, role)
         details = {"user": account.name, "role": role.label}
