@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from passlib.hash import argon2
@@ -85,7 +85,7 @@ def _actor_of(user: User, seen: Actor, token: Token | None = None) -> Actor:
     return replace(actor, token_id=token.id, scope=token.scope, limits=limits)
 
 
-def _touch(core: Core, name: str, work: Callable[[AsyncConnection], asyncio.Future[None]]) -> None:
+def _touch(core: Core, name: str, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
     core.tasks.start(core.store.write(work), f"touch {name}")
 
 
