@@ -7,7 +7,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from hubd.core import accounts, credentials
-from hubd.core.credentials import Key, NewKey, NewToken, Token, TokenPlaces
+from hubd.core.credentials import NewKey, TokenPlaces
+from hubd.core.rows import Key, Token
 from hubd.http.api.endpoint import Call, Endpoint
 from hubd.http.api.shapes import Answer, Name, Request, ScopeName, Time, maybe_when, when
 from hubd.types import RepoRef, RepoType, Scope
@@ -15,7 +16,7 @@ from hubd.types import RepoRef, RepoType, Scope
 Label = Annotated[str, Meta(max_length=100)]
 
 
-class KeyAnswer(Answer):
+class KeyAnswer(Answer, frozen=True, kw_only=True):
     """A public SSH key."""
 
     id: int
@@ -28,21 +29,21 @@ class KeyAnswer(Answer):
     last_used_at: Time | None
 
 
-class KeyAdded(Answer):
+class KeyAdded(Answer, frozen=True, kw_only=True):
     """The key, and what its owner should know about it."""
 
     key: KeyAnswer
     warning: str
 
 
-class KeyToAdd(Request):
+class KeyToAdd(Request, frozen=True, kw_only=True):
     """A public key as in ``id_ed25519.pub``."""
 
     key: Annotated[str, Meta(min_length=1, max_length=16384)]
     name: Label = ""
 
 
-class Place(Request):
+class Place(Request, frozen=True, kw_only=True):
     """A repository that a token is limited to."""
 
     type: RepoType = RepoType.MODEL
@@ -50,7 +51,7 @@ class Place(Request):
     name: Name
 
 
-class TokenAnswer(Answer):
+class TokenAnswer(Answer, frozen=True, kw_only=True):
     """An access token without its secret, which is shown once only."""
 
     id: int
@@ -67,14 +68,14 @@ class TokenAnswer(Answer):
     last_used_at: Time | None
 
 
-class TokenMade(Answer):
+class TokenMade(Answer, frozen=True, kw_only=True):
     """A token just made; ``secret`` is never shown again."""
 
     token: TokenAnswer
     secret: str
 
 
-class TokenToMake(Request):
+class TokenToMake(Request, frozen=True, kw_only=True):
     """A token to be."""
 
     name: Label = ""
@@ -82,11 +83,11 @@ class TokenToMake(Request):
     expires_in: Annotated[
         float | None, Meta(description="Seconds until it ends; none: it does not.")
     ] = None
-    namespaces: Annotated[list[Name], Meta(max_length=100)] = []
-    repos: Annotated[list[Place], Meta(max_length=100)] = []
+    namespaces: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    repos: Annotated[tuple[Place, ...], Meta(max_length=100)] = ()
 
 
-class SessionAnswer(Answer):
+class SessionAnswer(Answer, frozen=True, kw_only=True):
     """A browser that is signed in."""
 
     id: int
@@ -158,7 +159,7 @@ async def list_tokens(call: Call) -> list[TokenAnswer]:
 
 async def add_token(call: Call, body: TokenToMake) -> TokenMade:
     """Make a token; its secret is in this answer only."""
-    made: NewToken = await credentials.add_token(
+    made = await credentials.add_token(
         call.core,
         call.actor,
         call.user,

@@ -41,6 +41,14 @@ class Page(Generic[T]):
     after: str | None
 
 
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """An answer around a part of a list; ``after`` as for ``Page``."""
+
+    value: T
+    after: str | None
+
+
 class Stream:
     """The answer of an endpoint that sends bytes; it has prepared the response itself."""
 
@@ -127,7 +135,7 @@ class Endpoint:
     @property
     def pages(self) -> bool:
         """Whether it gives a list in parts."""
-        return get_origin(self.hints["return"]) is Page
+        return get_origin(self.hints["return"]) in {Page, Part}
 
     @property
     def streams(self) -> bool:
@@ -139,7 +147,8 @@ class Endpoint:
         """The type of the response body; None for none."""
         given = self.hints["return"]
         if self.pages:
-            return list[get_args(given)[0]]  # type: ignore[misc]
+            inner = get_args(given)[0]
+            return inner if get_origin(given) is Part else list[inner]  # type: ignore[valid-type]
         return None if given is type(None) or self.streams else given
 
     @property
@@ -169,10 +178,12 @@ class Endpoint:
         """Whether it answers at the former addresses of a repository with a redirect."""
         return self.path.startswith(REPO)
 
-    def route(self, prefix: str = "") -> web.RouteDef:
+    def route(self) -> web.RouteDef:
         """The route for the web application."""
-        path = self.path.replace("{id}", r"{id:\d{1,18}}")
-        return web.route(self.method, prefix + path, self.serve)
+        path = self.path.replace("{id}", r"{id:\d{1,18}}").replace("{oid}", "{oid:[0-9a-f]{7,64}}")
+        if self.method == "GET":
+            return web.get(path, self.serve)
+        return web.route(self.method, path, self.serve)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Sign in, count, parse, let the handler answer, write that down."""
@@ -201,10 +212,10 @@ class Endpoint:
         headers = {**_NO_STORE, **rate_headers(call.request)}
         if answer is None:
             return web.Response(status=204, headers=headers)
-        if isinstance(answer, Page):
+        if isinstance(answer, Page | Part):
             if answer.after is not None:
                 headers["Link"] = f'<{_next(call.request, answer.after)}>; rel="next"'
-            answer = answer.items
+            answer = answer.items if isinstance(answer, Page) else answer.value
         return json_response(answer, self.success, headers)
 
 

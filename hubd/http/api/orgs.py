@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hubd.core import orgs
-from hubd.core.orgs import Member, Namespace
+from hubd.core.rows import Member, Namespace
 from hubd.http.api.endpoint import PREFIX, Call, Endpoint, Moved
 from hubd.http.api.shapes import (
     Answer,
@@ -22,7 +22,7 @@ from hubd.http.api.users import Membership
 from hubd.types import Role, Visibility
 
 
-class NamespaceAnswer(Answer):
+class NamespaceAnswer(Answer, frozen=True, kw_only=True):
     """A user or organization, as everybody sees it."""
 
     kind: Literal["user", "org"]
@@ -31,7 +31,7 @@ class NamespaceAnswer(Answer):
     created_at: Time
 
 
-class OrgAnswer(Answer):
+class OrgAnswer(Answer, frozen=True, kw_only=True):
     """An organization."""
 
     name: str
@@ -40,7 +40,7 @@ class OrgAnswer(Answer):
     created_at: Time
 
 
-class NewOrg(Request):
+class NewOrg(Request, frozen=True, kw_only=True):
     """An organization to be; its first administrator is the asker unless named."""
 
     name: Name
@@ -49,14 +49,14 @@ class NewOrg(Request):
     default_visibility: Visibility = Visibility.PUBLIC
 
 
-class OrgChange(Request):
+class OrgChange(Request, frozen=True, kw_only=True):
     """What to change; what is left out stays."""
 
     full_name: FullName | None = None
     default_visibility: Visibility | None = None
 
 
-class MemberAnswer(Answer):
+class MemberAnswer(Answer, frozen=True, kw_only=True):
     """A user with a role."""
 
     name: str
@@ -137,9 +137,7 @@ async def update_org(call: Call, body: OrgChange) -> OrgAnswer:
 
 async def rename_org(call: Call, body: Rename) -> OrgAnswer:
     """Give an organization another name; the old addresses redirect."""
-    return _org_answer(
-        await orgs.rename(call.core, call.actor, call.names["org"], body.name)
-    )
+    return _org_answer(await orgs.rename(call.core, call.actor, call.names["org"], body.name))
 
 
 async def list_members(call: Call) -> list[MemberAnswer]:
@@ -150,16 +148,12 @@ async def list_members(call: Call) -> list[MemberAnswer]:
 
 async def set_member(call: Call, body: RoleChoice) -> None:
     """Make a user a member, or change the role."""
-    await orgs.set_member(
-        call.core, call.actor, call.names["org"], call.names["user"], body.value
-    )
+    await orgs.set_member(call.core, call.actor, call.names["org"], call.names["user"], body.value)
 
 
 async def remove_member(call: Call) -> None:
     """End a membership."""
-    await orgs.set_member(
-        call.core, call.actor, call.names["org"], call.names["user"], Role.NONE
-    )
+    await orgs.set_member(call.core, call.actor, call.names["org"], call.names["user"], Role.NONE)
 
 
 ENDPOINTS = [

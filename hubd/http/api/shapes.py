@@ -15,6 +15,10 @@ Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 FullName = Annotated[str, Meta(max_length=200)]
 Email = Annotated[str, Meta(max_length=254)]
 Mark = Annotated[str, Meta(max_length=200, description="From the Link of the page before.")]
+RevisionText = Annotated[
+    str, Meta(min_length=1, max_length=1024, description="A branch, a tag or a commit id.")
+]
+FilePath = Annotated[str, Meta(max_length=4096)]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 RoleName = Literal["read", "write", "admin"]
 ScopeName = Literal["read", "write", "admin"]
@@ -28,7 +32,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What the hub answers."""
 
 
-class RoleChoice(Request):
+class RoleChoice(Request, frozen=True, kw_only=True):
     """The role to give."""
 
     role: RoleName
@@ -39,7 +43,7 @@ class RoleChoice(Request):
         return Role.parse(self.role)
 
 
-class Rename(Request):
+class Rename(Request, frozen=True, kw_only=True):
     """The new name."""
 
     name: Name
@@ -53,3 +57,8 @@ def when(at: float) -> datetime:
 def maybe_when(at: float | None) -> datetime | None:
     """As ``when``; None stays None."""
     return None if at is None else when(at)
+
+
+def readable(name: str) -> str:
+    """A file's name as text: bytes that are not UTF-8 are replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from hubd.core import accounts, orgs
-from hubd.core.accounts import User
+from hubd.core.rows import User
 from hubd.http.api.endpoint import Call, Endpoint, Page
 from hubd.http.api.shapes import (
     Answer,
@@ -27,7 +27,7 @@ from hubd.http.api.shapes import (
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
-class UserAnswer(Answer):
+class UserAnswer(Answer, frozen=True, kw_only=True):
     """An account, as its owner and administrators see it."""
 
     name: str
@@ -39,14 +39,14 @@ class UserAnswer(Answer):
     disabled_at: Time | None
 
 
-class Membership(Answer):
+class Membership(Answer, frozen=True, kw_only=True):
     """An organization that one belongs to."""
 
     name: str
     role: RoleName
 
 
-class Me(Answer):
+class Me(Answer, frozen=True, kw_only=True):
     """Who asks, with which token."""
 
     user: UserAnswer
@@ -55,21 +55,21 @@ class Me(Answer):
     limited: Annotated[bool, Meta(description="Whether the token works in some places only.")]
 
 
-class UserChange(Request):
+class UserChange(Request, frozen=True, kw_only=True):
     """What to change; what is left out stays."""
 
     full_name: FullName | None = None
     email: Email | None = None
 
 
-class PasswordChange(Request):
+class PasswordChange(Request, frozen=True, kw_only=True):
     """The password there is, and the one to be."""
 
     old: Password
     new: Password
 
 
-class NewUser(Request):
+class NewUser(Request, frozen=True, kw_only=True):
     """An account to be; without a password it works by tokens and keys only."""
 
     name: Name
@@ -80,20 +80,20 @@ class NewUser(Request):
     must_change_password: bool = False
 
 
-class NewPassword(Request):
+class NewPassword(Request, frozen=True, kw_only=True):
     """A password that an administrator gives."""
 
     password: Password
     must_change: bool = True
 
 
-class AdminFlag(Request):
+class AdminFlag(Request, frozen=True, kw_only=True):
     """Whether the account administers the hub."""
 
     is_admin: bool
 
 
-class UsersQuery(Request):
+class UsersQuery(Request, frozen=True, kw_only=True):
     """Which part of the list."""
 
     after: Mark | None = None
@@ -211,9 +211,7 @@ async def set_password(call: Call, body: NewPassword) -> None:
 async def set_admin(call: Call, body: AdminFlag) -> UserAnswer:
     """Make an account an administrator of the hub, or not."""
     return user_answer(
-        await accounts.set_admin(
-            call.core, call.actor, call.names["user"], is_admin=body.is_admin
-        )
+        await accounts.set_admin(call.core, call.actor, call.names["user"], is_admin=body.is_admin)
     )
 
 
