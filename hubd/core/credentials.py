@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hubd import access
@@ -12,7 +12,7 @@ from hubd.core import accounts, identity, repos
 from hubd.core.context import Core
 from hubd.errors import Invalid, NotFound
 from hubd.sshkeys import parse_public_key
-from hubd.store import audit, keys, namespaces, tokens
+from hubd.store import audit, keys, namespaces, queries, tokens
 from hubd.store.engine import Connection
 from hubd.store.keys import Key
 from hubd.store.tokens import Token
@@ -26,6 +26,14 @@ class NewToken:
 
     token: Token
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlaces:
+    """Names by id of namespaces and repositories that tokens are limited to."""
+
+    namespaces: Mapping[int, str]
+    repos: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,17 @@ async def list_tokens(core: Core, actor: Actor, user_name: str | None = None) ->
     user = await _owner(core, actor, user_name, "list tokens")
     async with core.store.read() as conn:
         return list(await tokens.for_user(conn, user.id))
+
+
+async def places(core: Core, actor: Actor, found: Sequence[Token]) -> TokenPlaces:
+    """The names of where tokens are limited to; of repositories, those the actor may see."""
+    namespace_ids = {i for token in found for i in token.namespace_ids}
+    repo_ids = {i for token in found for i in token.repo_ids}
+    async with core.store.read() as conn:
+        return TokenPlaces(
+            await queries.namespace_names(conn, namespace_ids) if namespace_ids else {},
+            await queries.repo_paths(conn, access.visible(actor), repo_ids) if repo_ids else {},
+        )
 
 
 async def revoke_token(
