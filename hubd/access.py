@@ -192,14 +192,14 @@ def require(verdict: Verdict, doing: str, what: str = "repository") -> None:
 def visible(actor: Actor) -> sa.ColumnElement[bool]:
     """The rule for reading, as a predicate on ``repos`` (joined with nothing)."""
     repos = schema.repos
-    alive = repos.c.deleted_at.is_(None)
-    public = repos.c.visibility == Visibility.PUBLIC.value
+    alive: sa.ColumnElement[bool] = repos.c.deleted_at.is_(None)
+    public: sa.ColumnElement[bool] = repos.c.visibility == Visibility.PUBLIC.value
     if actor.kind is ActorKind.SYSTEM:
         return alive
     if actor.kind is ActorKind.DEPLOY_KEY:
-        return alive & sa.or_(public, repos.c.id == actor.deploy_repo_id)
+        return sa.and_(alive, sa.or_(public, repos.c.id == actor.deploy_repo_id))
     if actor.kind is not ActorKind.USER or actor.user_id is None:
-        return alive & public
+        return sa.and_(alive, public)
     if actor.is_site_admin:
         own: sa.ColumnElement[bool] = sa.true()
     else:
@@ -207,7 +207,7 @@ def visible(actor: Actor) -> sa.ColumnElement[bool]:
             repos.c.visibility == Visibility.INTERNAL.value,
             role_column(actor.user_id) >= Role.READ.value,
         )
-    return alive & sa.or_(public, sa.and_(_admitted(actor), own))
+    return sa.and_(alive, sa.or_(public, sa.and_(_admitted(actor), own)))
 
 
 def _admitted(actor: Actor) -> sa.ColumnElement[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -41,7 +42,7 @@ async def due(core: Core) -> int:
             await _maintain(core, repo.id, full=False)
         except (Unavailable, OSError) as error:
             log.error("maintenance.failed", repo_id=repo.id, reason=str(error))
-            await core.store.write(lambda conn, i=repo.id: repo_store.maintained(conn, i, None))
+            await core.store.write(partial(repo_store.maintained, repo_id=repo.id, size=None))
     return len(waiting)
 
 

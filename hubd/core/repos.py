@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hubd import access
@@ -14,6 +15,7 @@ from hubd.core.context import Core
 from hubd.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from hubd.obs.failpoints import afail
 from hubd.store import audit, namespaces, queries, repos, users
+from hubd.store.engine import Connection
 from hubd.store.orgs import Member
 from hubd.store.repos import Repo
 from hubd.types import (
@@ -87,7 +89,7 @@ async def create(
     check_name(ref.name, "repository")
     namespace_id, shown_name, default = await _creatable(core, actor, ref.namespace)
 
-    async def work(conn: repos.Connection) -> int:
+    async def work(conn: Connection) -> int:
         repo_id = await repos.add(
             conn,
             type=ref.type,
@@ -191,7 +193,7 @@ async def rename(core: Core, actor: Actor, ref: RepoRef, new: RepoRef) -> Repo:
         await find(core, actor, ref, RepoAction.TRANSFER)
         target, _, _ = await _creatable(core, actor, new.namespace)
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         await repos.rename(conn, found.repo.id, target, new.name)
         await audit.add(conn, actor, "repo.rename", found.repo.ref.path, {"to": new.path})
         await afail("repo.rename.before_commit")
@@ -212,7 +214,7 @@ async def set_visibility(core: Core, actor: Actor, ref: RepoRef, visibility: Vis
     """Change who may read."""
     found = await find(core, actor, ref, RepoAction.CHANGE_VISIBILITY)
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         await repos.set_visibility(conn, found.repo.id, visibility)
         details = {"from": found.repo.visibility.value, "to": visibility.value}
         await audit.add(conn, actor, "repo.visibility", found.repo.ref.path, details)
@@ -225,7 +227,7 @@ async def set_archived(core: Core, actor: Actor, ref: RepoRef, *, archived: bool
     """Make read-only, or writable again."""
     found = await find(core, actor, ref, RepoAction.ARCHIVE)
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         await repos.set_archived(conn, found.repo.id, time.time() if archived else None)
         action = "repo.archive" if archived else "repo.unarchive"
         await audit.add(conn, actor, action, found.repo.ref.path)
@@ -251,7 +253,7 @@ async def set_default_branch(core: Core, actor: Actor, ref: RepoRef, branch: str
     if refs.names and refs.oid_of(name) is None:
         raise NotFound(f"There is no branch {branch!r}.")
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         await repos.set_default_branch(conn, found.repo.id, branch)
         details = {"from": found.repo.default_branch, "to": branch}
         await audit.add(conn, actor, "repo.default_branch", found.repo.ref.path, details)
@@ -266,7 +268,7 @@ async def delete(core: Core, actor: Actor, ref: RepoRef) -> None:
     """Put into the trash, from where it can be restored for a week."""
     found = await find(core, actor, ref, RepoAction.DELETE)
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         await repos.trash(conn, found.repo.id)
         await audit.add(conn, actor, "repo.delete", found.repo.ref.path)
 
@@ -279,7 +281,7 @@ async def restore(core: Core, actor: Actor, repo_id: int) -> Repo:
     if not actor.is_site_admin:
         raise Denied("Only an administrator of the hub can restore a repository.")
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         await repos.restore(conn, repo_id)
         await audit.add(conn, actor, "repo.restore", str(repo_id))
 
@@ -298,7 +300,7 @@ async def purge_trash(core: Core) -> int:
         await core.packs.forget(repo.id)
         # Moved first: a crash while removing leaves nothing that looks like a repository.
         await asyncio.to_thread(_bury, path, grave)
-        await core.store.write(lambda conn, repo_id=repo.id: repos.purge(conn, repo_id))
+        await core.store.write(partial(repos.purge, repo_id=repo.id))
         core.refs.forget(path)
     return len(old)
 
@@ -326,7 +328,7 @@ async def grant(core: Core, actor: Actor, ref: RepoRef, user: str, role: Role) -
     if account.id == found.repo.namespace_id:
         raise Conflict("The owner has every right already.")
 
-    async def work(conn: repos.Connection) -> None:
+    async def work(conn: Connection) -> None:
         if role is Role.NONE:
             await repos.remove_collaborator(conn, found.repo.id, account.id)
         else:

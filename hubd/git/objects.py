@@ -79,8 +79,7 @@ class Batch:
             for start in range(0, len(specs), _PORTION):
                 portion = specs[start : start + _PORTION]
                 await self._ask(child, "info", portion)
-                for _ in portion:
-                    found.append(_parse_head(await self._line(child)))
+                found += [_parse_head(await self._line(child)) for _ in portion]
         return found
 
     async def content(self, spec: str, limit: int = MAX_CONTENT) -> tuple[ObjectInfo, bytes] | None:

@@ -125,8 +125,16 @@ class Git:
         ok_codes: Collection[int] = (0,),
         nice: int = 0,
         merge_stderr: bool = False,
+        limit: int | None = None,
     ) -> bytes:
-        """A short command's output; raises ``Unavailable`` with its error text in the details."""
+        """A short command's output; raises ``Unavailable`` with its error text in the details.
+
+        With ``limit`` the output is cut there and the rest of the work left undone.
+        """
+        if limit is not None:
+            return await self._run_some(
+                repo, subcommand, guarded(flags, values, args, separator), limit
+            )
         result = await procs.run(
             self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
             env=self.env(env_extra),
@@ -144,6 +152,21 @@ class Git:
                 },
             )
         return result.out + result.err if merge_stderr else result.out
+
+    async def _run_some(
+        self, repo: Path | None, subcommand: str, rest: Sequence[str], limit: int
+    ) -> bytes:
+        child = await procs.start(self.argv(repo, subcommand, *rest), env=self.env(), stdin=False)
+        out = bytearray()
+        try:
+            async with asyncio.timeout(self._config.git_timeout):
+                while len(out) < limit and (piece := await child.read(65536)):
+                    out += piece
+        except TimeoutError:
+            raise Unavailable("This takes too long to show.") from None
+        finally:
+            await asyncio.shield(child.kill())
+        return bytes(out[:limit])
 
     async def start(
         self,
@@ -281,12 +304,12 @@ class Git:
     ) -> dict[str, str]:
         """A path for each of these objects that the tips reach and no ref did before."""
         child = await self.start(
-            path, "rev-list", "--objects", "--stdin", env_extra=env_extra, separator=""
+            path, "rev-list", "--objects", "--stdin", "--not", "--all", env_extra=env_extra
         )
         wanted = {oid.encode() for oid in oids}
         found: dict[str, str] = {}
         try:
-            lines = "\n".join([*tips, "--not", "--all"]) + "\n"
+            lines = "".join(f"{tip}\n" for tip in tips)
             feeding = asyncio.create_task(_feed(child, lines.encode()))
             rest = b""
             while piece := await child.read(65536):

@@ -122,8 +122,13 @@ class Pump:
 
     async def _writable(self, socket: int) -> None:
         loop = asyncio.get_running_loop()
-        ready = loop.create_future()
-        loop.add_writer(socket, lambda: ready.done() or ready.set_result(None))
+        ready: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        loop.add_writer(socket, wake)
         try:
             async with asyncio.timeout(self._idle):
                 await ready

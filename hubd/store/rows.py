@@ -9,9 +9,11 @@ import msgspec
 import sqlalchemy as sa
 
 S = TypeVar("S", bound=msgspec.Struct)
+# Rows of any width; what is in them is checked by the conversion.
+Row = Any
 
 
-def one(struct: type[S], row: sa.Row[Any] | None) -> S | None:
+def one(struct: type[S], row: Row | None) -> S | None:
     """The row as a struct, or None."""
     return None if row is None else msgspec.convert(row._mapping, struct, strict=False)  # noqa: SLF001
 
@@ -21,7 +23,7 @@ def many(struct: type[S], rows: sa.CursorResult[Any]) -> list[S]:
     return [msgspec.convert(row._mapping, struct, strict=False) for row in rows]  # noqa: SLF001
 
 
-def prefixed(struct: type[S], row: sa.Row[Any], prefix: str) -> S:
+def prefixed(struct: type[S], row: Row, prefix: str) -> S:
     """The columns labelled ``prefix…`` as a struct."""
     values = {
         key.removeprefix(prefix): value

@@ -13,17 +13,20 @@ metadata = sa.MetaData(
     }
 )
 _BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_Time = sa.Double()
-_NEVER_AGAIN = {"sqlite_autoincrement": True}
+_Time: sa.Double[float] = sa.Double()
 
 
 def _id() -> sa.Column[int]:
     return sa.Column("id", _BigId, primary_key=True, autoincrement=True)
 
 
-def _to(name: str, target: str, *, null: bool = False, **options: bool) -> sa.Column[int]:
+def _to(name: str, target: str, *, null: bool = False, index: bool = False) -> sa.Column[int]:
     return sa.Column(
-        name, _BigId, sa.ForeignKey(target, ondelete="CASCADE"), nullable=null, **options
+        name,
+        _BigId,
+        sa.ForeignKey(target, ondelete="CASCADE"),
+        nullable=null,
+        index=index or None,
     )
 
 
@@ -38,7 +41,7 @@ namespaces = sa.Table(
     sa.Column("full_name", sa.String(200), nullable=False),
     sa.Column("default_visibility", sa.String(16), nullable=False),
     sa.Column("created_at", _Time, nullable=False),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 
 namespace_redirects = sa.Table(
@@ -104,7 +107,7 @@ repos = sa.Table(
     sa.Column("updated_at", _Time, nullable=False, index=True),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("pushes_since_maintenance", sa.Integer, nullable=False),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 sa.Index(
     "uq_repos_address",
@@ -173,7 +176,7 @@ tokens = sa.Table(
     sa.Column("expires_at", _Time),
     sa.Column("last_used_at", _Time),
     sa.Column("revoked_at", _Time),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 
 ssh_keys = sa.Table(
@@ -189,7 +192,7 @@ ssh_keys = sa.Table(
     sa.Column("can_write", sa.Boolean, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
     sa.Column("last_used_at", _Time),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 
 sessions = sa.Table(
@@ -204,7 +207,7 @@ sessions = sa.Table(
     sa.Column("last_seen_at", _Time, nullable=False),
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("user_agent", sa.String(200), nullable=False),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 
 pushes = sa.Table(
@@ -226,7 +229,7 @@ pushes = sa.Table(
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
     sa.Column("finished_at", _Time),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 
 push_refs = sa.Table(
@@ -251,7 +254,7 @@ events = sa.Table(
     sa.Column("payload", sa.JSON, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
     sa.UniqueConstraint("kind", "push_id", "ref"),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )
 sa.Index("ix_events_repo_ref", events.c.repo_id, events.c.ref)
 
@@ -269,5 +272,5 @@ audit = sa.Table(
     sa.Column("channel", sa.String(8), nullable=False),
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("request_id", sa.String(32), nullable=False),
-    **_NEVER_AGAIN,
+    sqlite_autoincrement=True,
 )

@@ -1,0 +1,386 @@
+"""Looking at a repository: refs, folders, files, history, differences.
+
+Everything is read by object id once a revision is resolved, so a page stays true to one commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from hubd.core import repos
+from hubd.core.context import Core
+from hubd.core.repos import Found
+from hubd.errors import Invalid, NotFound
+from hubd.git import diff as git_diff
+from hubd.git import log as git_log
+from hubd.git.diff import Diff, FileDiff, Hunk, Line
+from hubd.git.log import CommitInfo, Person
+from hubd.git.objects import Batch
+from hubd.git.refs import Refs
+from hubd.git.trees import TreeEntry, parse_tree
+from hubd.types import Actor, RepoPath, RepoRef, Revision
+
+__all__ = [
+    "At",
+    "Blob",
+    "CommitInfo",
+    "Comparison",
+    "Diff",
+    "EmptyRepoError",
+    "Entry",
+    "FileDiff",
+    "Hunk",
+    "LfsPointer",
+    "Line",
+    "Page",
+    "Person",
+    "RefInfo",
+    "RefList",
+]
+
+POINTER_LIMIT = 1024
+TEXT_LIMIT = 1024 * 1024
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n"
+    rb"(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,19})\n"
+)
+
+
+class EmptyRepoError(NotFound):
+    """Nothing has been pushed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefInfo:
+    """A branch or tag; ``oid`` is the commit it leads to."""
+
+    name: str
+    ref: str
+    oid: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefList:
+    """The branches, default first, and the tags of a repository."""
+
+    branches: list[RefInfo]
+    tags: list[RefInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A repository at one commit; ``revision`` is how it was asked for."""
+
+    found: Found
+    revision: str
+    commit: str
+    is_ref: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LfsPointer:
+    """What a Git LFS pointer file stands for."""
+
+    oid: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a folder; ``size`` is that of the real file, also behind a pointer."""
+
+    name: str
+    path: str
+    kind: str
+    mode: int
+    oid: str
+    size: int | None = None
+    lfs: LfsPointer | None = None
+    last: CommitInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries of a folder, folders first; ``total`` counts all."""
+
+    entries: list[Entry]
+    total: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file; ``data`` is None above the limit, ``text`` None if it is not UTF-8 text."""
+
+    entry: Entry
+    data: bytes | None
+    is_binary: bool
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What ``head`` has that ``base`` has not, since they parted."""
+
+    base: At
+    head: At
+    merge_base: str | None
+    ahead: list[CommitInfo]
+    ahead_count: int
+    behind_count: int
+    diff: Diff
+
+
+async def refs(core: Core, actor: Actor, ref: RepoRef) -> RefList:
+    """All branches and tags."""
+    found = await repos.find(core, actor, ref)
+    known = await core.refs.get(found.path)
+    branches = _named(known, "refs/heads/", f"refs/heads/{found.repo.default_branch}")
+    branches.sort(key=lambda info: (not info.is_default, info.name))
+    return RefList(branches, _named(known, "refs/tags/", ""))
+
+
+def _named(known: Refs, prefix: str, default: str) -> list[RefInfo]:
+    return [
+        RefInfo(name.removeprefix(prefix), name, peeled or oid, name == default)
+        for name, (oid, peeled) in known.names.items()
+        if name.startswith(prefix)
+    ]
+
+
+async def at(core: Core, actor: Actor, ref: RepoRef, revision: str | None = None) -> At:
+    """The commit that a branch, tag or object id leads to; None asks for the default branch.
+
+    Raises ``EmptyRepoError`` for the default branch of an empty repository, else ``NotFound``.
+    """
+    found = await repos.find(core, actor, ref)
+    await repos.ensure_directory(core, found.repo)
+    asked = Revision.parse(revision) if revision else Revision(found.repo.default_branch)
+    known = await core.refs.get(found.path)
+    oid, is_ref = await _resolve(core, found, known, asked)
+    if oid is None:
+        if not known.names and not asked.is_oid:
+            raise EmptyRepoError("This repository is empty.", hint="Push something to it.")
+        raise NotFound(f"There is no branch, tag or commit {str(asked)!r} here.")
+    return At(found, str(asked), oid, is_ref)
+
+
+async def _resolve(
+    core: Core, found: Found, known: Refs, asked: Revision
+) -> tuple[str | None, bool]:
+    """A whole id always means the object; else a branch comes before a tag, then a short id."""
+    batch = await core.objects.batch(found.path)
+    if not asked.is_oid:
+        for name in _candidates(asked, known):
+            pair = known.names.get(name)
+            if pair is not None:
+                return await _commit_of(batch, pair[1] or pair[0]), True
+        if not asked.may_be_short_oid:
+            return None, False
+    return await _commit_of(batch, asked), False
+
+
+def _candidates(asked: Revision, known: Refs) -> list[str]:
+    if asked == "HEAD":
+        return [known.head]
+    if asked.startswith("refs/"):
+        return [asked]
+    return [f"refs/heads/{asked}", f"refs/tags/{asked}"]
+
+
+async def _commit_of(batch: Batch, spec: str) -> str | None:
+    info = await batch.info(f"{spec}^{{commit}}")
+    return None if info is None else info.oid
+
+
+async def split_revision(core: Core, actor: Actor, ref: RepoRef, rest: str) -> tuple[str, str]:
+    """Part ``feature/x/dir/file`` into the longest ref name it begins with, and a path."""
+    found = await repos.find(core, actor, ref)
+    known = await core.refs.get(found.path)
+    parts = rest.strip("/").split("/")
+    for count in range(len(parts), 1, -1):
+        name = "/".join(parts[:count])
+        if f"refs/heads/{name}" in known.names or f"refs/tags/{name}" in known.names:
+            return name, "/".join(parts[count:])
+        if name.startswith("refs/") and name in known.names:
+            return name, "/".join(parts[count:])
+    return parts[0], "/".join(parts[1:])
+
+
+async def _entry_at(batch: Batch, at_: At, path: RepoPath) -> TreeEntry:
+    """The tree entry of a path; never goes through a link or submodule."""
+    oid = await batch.tree_of(at_.commit)
+    entry: TreeEntry | None = None
+    for name in path.split("/"):
+        if oid is None:
+            break
+        content = (await batch.contents_many([oid]))[oid]
+        entry = next((e for e in parse_tree(content, len(oid) // 2) if e.name == name), None)
+        oid = entry.oid if entry is not None and entry.is_tree else None
+        if entry is None:
+            break
+    else:
+        if entry is not None:
+            return entry
+    raise NotFound(f"There is no file {str(path)!r} at {at_.revision}.")
+
+
+async def tree(
+    core: Core,
+    at_: At,
+    path: str = "",
+    *,
+    offset: int = 0,
+    limit: int = 1000,
+    with_commits: bool = False,
+    with_sizes: bool = True,
+) -> Page:
+    """A page of one folder, folders first, in the order of names."""
+    batch = await core.objects.batch(at_.found.path)
+    place = RepoPath.parse(path.strip("/"))
+    if place:
+        entry = await _entry_at(batch, at_, place)
+        if not entry.is_tree:
+            raise Invalid(f"{str(place)!r} is not a folder.")
+        oid: str | None = entry.oid
+    else:
+        oid = await batch.tree_of(at_.commit)
+    if oid is None:
+        raise NotFound("This revision has no files.")
+    content = (await batch.contents_many([oid]))[oid]
+    lines = sorted(parse_tree(content, len(oid) // 2), key=lambda e: (not e.is_tree, e.name_raw))
+    shown = lines[offset : offset + limit]
+    entries = await _entries(batch, place, shown, with_sizes=with_sizes)
+    if with_commits and shown:
+        last = await git_log.last_commits(
+            core.git, at_.found.path, at_.commit, place, [line.name for line in shown]
+        )
+        entries = [_with_last(entry, last.get(entry.name)) for entry in entries]
+    return Page(entries, len(lines), offset)
+
+
+def _with_last(entry: Entry, last: CommitInfo | None) -> Entry:
+    return Entry(
+        entry.name, entry.path, entry.kind, entry.mode, entry.oid, entry.size, entry.lfs, last
+    )
+
+
+async def _entries(
+    batch: Batch, folder: RepoPath, lines: Sequence[TreeEntry], *, with_sizes: bool
+) -> list[Entry]:
+    files = [line.oid for line in lines if not line.is_tree and not line.is_submodule]
+    sizes: dict[str, int] = {}
+    pointers: dict[str, LfsPointer] = {}
+    if with_sizes and files:
+        infos = [info for info in await batch.info_many(files) if info is not None]
+        sizes = {info.oid: info.size for info in infos}
+        small = [info.oid for info in infos if 100 <= info.size <= POINTER_LIMIT]  # noqa: PLR2004
+        for oid, data in (await batch.contents_many(small)).items():
+            pointer = parse_pointer(data)
+            if pointer is not None:
+                pointers[oid] = pointer
+    return [_entry(folder, line, sizes, pointers) for line in lines]
+
+
+def _entry(
+    folder: RepoPath,
+    line: TreeEntry,
+    sizes: dict[str, int],
+    pointers: dict[str, LfsPointer],
+) -> Entry:
+    kind = "file"
+    if line.is_tree:
+        kind = "folder"
+    elif line.is_link:
+        kind = "link"
+    elif line.is_submodule:
+        kind = "submodule"
+    pointer = pointers.get(line.oid) if kind == "file" else None
+    size = pointer.size if pointer else sizes.get(line.oid)
+    return Entry(line.name, folder.child(line.name), kind, line.mode, line.oid, size, pointer)
+
+
+def parse_pointer(data: bytes) -> LfsPointer | None:
+    """What a pointer file says, if this is one (git-lfs, docs/spec.md)."""
+    if len(data) > POINTER_LIMIT:
+        return None
+    match = _POINTER.match(data)
+    return LfsPointer(match[1].decode(), int(match[2])) if match else None
+
+
+async def _file(batch: Batch, at_: At, path: str) -> Entry:
+    place = RepoPath.parse(path.strip("/"))
+    if not place:
+        raise Invalid("This is a folder.")
+    line = await _entry_at(batch, at_, place)
+    if line.is_tree:
+        raise Invalid(f"{str(place)!r} is a folder.")
+    return (await _entries(batch, place.parent, [line], with_sizes=True))[0]
+
+
+async def blob(core: Core, at_: At, path: str, *, limit: int = TEXT_LIMIT) -> Blob:
+    """A file to look at; only its facts if it is larger than ``limit`` bytes."""
+    batch = await core.objects.batch(at_.found.path)
+    entry = await _file(batch, at_, path)
+    info = await batch.info(entry.oid) if entry.kind != "submodule" else None
+    if info is None or info.size > limit:
+        return Blob(entry, None, is_binary=info is not None, text=None)
+    data = (await batch.contents_many([entry.oid]))[entry.oid]
+    binary = b"\0" in data[:8000]
+    try:
+        text = None if binary else data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    return Blob(entry, data, is_binary=binary, text=text)
+
+
+async def stream(core: Core, at_: At, path: str) -> tuple[Entry, int, AsyncIterator[bytes]]:
+    """A file's facts, its bytes in Git (a pointer as such), and the bytes in pieces."""
+    batch = await core.objects.batch(at_.found.path)
+    entry = await _file(batch, at_, path)
+    info = await batch.info(entry.oid) if entry.kind != "submodule" else None
+    if info is None:
+        raise Invalid("A submodule has no bytes here.")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        # A child of its own: a slow reader must not hold the shared one.
+        async with Batch(core.git, at_.found.path) as own:
+            async for piece in own.stream(info.oid):
+                yield piece
+
+    return entry, info.size, pieces()
+
+
+async def commits(
+    core: Core, at_: At, path: str = "", *, skip: int = 0, limit: int = 50
+) -> list[CommitInfo]:
+    """History from a commit back, of the whole or of one path."""
+    place = RepoPath.parse(path.strip("/"))
+    return await git_log.log(core.git, at_.found.path, at_.commit, place, skip=skip, limit=limit)
+
+
+async def commit(
+    core: Core, actor: Actor, ref: RepoRef, revision: str
+) -> tuple[At, CommitInfo, Diff]:
+    """One commit and what it changed against its first parent."""
+    at_ = await at(core, actor, ref, revision)
+    info = (await git_log.log(core.git, at_.found.path, at_.commit, limit=1))[0]
+    base = info.parents[0] if info.parents else None
+    return at_, info, await git_diff.diff(core.git, at_.found.path, base, at_.commit)
+
+
+async def compare(core: Core, actor: Actor, ref: RepoRef, base: str, head: str) -> Comparison:
+    """Two revisions: the commits of ``head`` since they parted, and the difference."""
+    left = await at(core, actor, ref, base)
+    right = await at(core, actor, ref, head)
+    path = left.found.path
+    parting = await git_diff.merge_base(core.git, path, left.commit, right.commit)
+    behind, ahead = await git_diff.ahead_behind(core.git, path, left.commit, right.commit)
+    changes = await git_diff.diff(core.git, path, parting or left.commit, right.commit)
+    newest = await git_log.log(
+        core.git, path, right.commit, limit=min(ahead, 100), exclude=left.commit
+    )
+    return Comparison(left, right, parting, newest, ahead, behind, changes)
