@@ -60,7 +60,7 @@ def setup(config: Config) -> None:
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    for chatty in ("asyncssh", "watchfiles", "asyncio", "alembic"):
+    for chatty in ("asyncssh", "watchfiles", "asyncio", "alembic", "aiosqlite"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     set_level(config.log_level)
 
