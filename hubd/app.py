@@ -77,7 +77,7 @@ async def build(config: Config) -> Core:
     hooks_dir = await asyncio.to_thread(install_hooks, data / "run" / "hooks")
     store = await Store.open(config.sqlalchemy_url)
     try:
-        await store.migrate()
+        await store.migrate_apart()
         git = Git(config, hooks_dir)
         await git.check()
     except BaseException:

@@ -13,6 +13,7 @@ import string
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import cache
 
 from passlib.hash import argon2
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,9 +30,9 @@ TOKEN_PREFIX = "hubd_"  # noqa: S105
 _ALPHABET = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 43  # 62⁴³ > 2²⁵⁶
 _TOUCH_SECONDS = 60.0
-# Verified when there is no such account, so that its absence takes the same time.
-_NOBODY = argon2.using(type="ID").hash(secrets.token_hex(16))
-_hashing = asyncio.Semaphore(2)
+# argon2id with 19 MiB and two passes, one at a time: the daemon's memory stays flat.
+_ARGON2 = argon2.using(type="ID", memory_cost=19 * 1024, time_cost=2, parallelism=1)
+_hashing = asyncio.Semaphore(1)
 
 
 def new_token() -> str:
@@ -44,10 +45,20 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+@cache
+def _nobody() -> str:
+    """Verified when there is no such account, so that its absence takes the same time."""
+    return str(_ARGON2.hash(secrets.token_hex(16)))
+
+
+def _verify(password: str, stored: str | None) -> bool:
+    return bool(_ARGON2.verify(password[:1024], stored or _nobody())) and stored is not None
+
+
 async def hash_password(password: str) -> str:
     """An argon2id hash, made off the loop."""
     async with _hashing:
-        return str(await asyncio.to_thread(argon2.using(type="ID").hash, password))
+        return str(await asyncio.to_thread(_ARGON2.hash, password))
 
 
 async def by_token(core: Core, secret: str, seen: Actor) -> Actor:
@@ -128,8 +139,8 @@ async def by_password(core: Core, name: str, password: str, seen: Actor) -> User
         user = await (users.by_email if "@" in name else users.by_name)(conn, name)
         stored = await users.password_hash(conn, user.id) if user else None
     async with _hashing:
-        right = await asyncio.to_thread(argon2.verify, password[:1024], stored or _NOBODY)
-    if not right or stored is None or user is None or user.disabled_at is not None:
+        right = await asyncio.to_thread(_verify, password, stored)
+    if not right or user is None or user.disabled_at is not None:
         await core.rates.count_failed_sign_in(name, seen.address)
         raise SignInNeeded("The name or password is wrong.")
     return user

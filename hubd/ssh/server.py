@@ -15,7 +15,7 @@ import structlog
 
 from hubd.core import identity
 from hubd.core.context import Core
-from hubd.ssh.session import GitSession
+from hubd.ssh.session import WINDOW, GitSession
 from hubd.types import Actor, Channel, plain_address
 
 log = structlog.get_logger()
@@ -279,7 +279,7 @@ async def listen(core: Core, sockets: list[socket.socket]) -> Door:
             line_editor=False,
             gss_host=None,
             config=(),
-            window=2 * 1024 * 1024,
+            window=WINDOW,
             max_pktsize=65536,
         )
         for sock in sockets
