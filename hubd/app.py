@@ -163,7 +163,7 @@ class Daemon:
     _control: control.Server | None = None
 
     async def start(self) -> None:
-        """Recover, open the doors, and say so in ``run/ready.json``."""
+        """Recover, then open the doors."""
         core, config = self.core, self.core.config
         recovered = await push.recover(core)
         if recovered:
@@ -184,15 +184,11 @@ class Daemon:
         await self._serve_http(http_sockets, tls.context if tls else None)
         self._ssh = await ssh.listen(core, ssh_sockets)
         self._control = await control.serve(core, config.data / "run" / "control.sock")
-        notifier = Notifier()
         self.keep_running(housekeeping(core), "housekeeping")
         self.keep_running(watch_loop(core.metrics.loop_lag_seconds), "loop watch")
-        self.keep_running(notifier.watchdog(), "watchdog")
+        self.keep_running(Notifier().watchdog(), "watchdog")
         if tls:
             self.keep_running(tls.watch(), "certificate watch")
-        await asyncio.to_thread(self._announce)
-        notifier.ready(f"serving {self.http_url} and {self.ssh_url}")
-        log.info("start.ready", http=self.http_url, ssh=self.ssh_url)
 
     def keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run until the daemon stops; the stop does not wait for it."""
@@ -218,7 +214,13 @@ class Daemon:
             self._sites.append(web.SockSite(self._runner, sock, ssl_context=context, backlog=1024))
             await self._sites[-1].start()
 
-    def _announce(self) -> None:
+    async def announce(self) -> None:
+        """Say in ``run/ready.json``, to the service manager and in the log that all is ready."""
+        await asyncio.to_thread(self._write_ready)
+        Notifier().ready(f"serving {self.http_url} and {self.ssh_url}")
+        log.info("start.ready", http=self.http_url, ssh=self.ssh_url)
+
+    def _write_ready(self) -> None:
         ready = {"http": self.http_url, "ssh": self.ssh_url, "pid": os.getpid()}
         file = self.core.config.data / "run" / "ready.json"
         temporary = file.with_suffix(".tmp")

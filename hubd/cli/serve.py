@@ -67,6 +67,7 @@ async def _serve(config: Config, read: Reader, config_file: Path | None) -> int:
             loop.add_signal_handler(signal.SIGHUP, _reload, daemon, read)
             if config_file is not None:
                 daemon.keep_running(_watch(daemon, read, config_file), "settings watch")
+            await daemon.announce()
             await stop.wait()
             log.info("stop.begun")
         finally:
