@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from hubd import procs
 from hubd.cli.operate import place_options, settings_of
 from hubd.config import Config, parse_listen
 from hubd.errors import HubError
@@ -60,12 +60,17 @@ def _programs() -> Iterator[Check]:
         if shutil.which(name) is None:
             yield Check(False, f"{name} is not installed", fix)
             continue
-        out = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
-        match = re.search(r"(\d+)\.(\d+)", out.stdout)
+        out = asyncio.run(_output(arguments))
+        match = re.search(r"(\d+)\.(\d+)", out)
         version = (int(match[1]), int(match[2])) if match else (0, 0)
         wanted = ".".join(map(str, least))
         text = f"{name} {'.'.join(map(str, version))} (at least {wanted})"
         yield Check(version >= least, text, fix)
+
+
+async def _output(argv: list[str]) -> str:
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
+    return (await procs.run(argv, env=env, timeout=20)).out.decode("utf-8", "replace")
 
 
 def _directories(config: Config) -> Iterator[Check]:

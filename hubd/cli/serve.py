@@ -20,6 +20,7 @@ from hubd.config import Config, needs_restart
 from hubd.core import accounts, credentials
 from hubd.core.context import Core
 from hubd.errors import HubError
+from hubd.obs import failpoints
 from hubd.obs.log import setup
 from hubd.types import Actor, Scope
 
@@ -46,6 +47,7 @@ def serve(
 
     config = read()
     setup(config)
+    failpoints.arm(os.environ)
     if sys.version_info < (3, 12):
         # One thread per child process is what the default costs.
         asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hubd import access
 from hubd.config import Config
@@ -29,7 +28,7 @@ from hubd.hooks.checks import CHECKS
 from hubd.hooks.context import PushContext
 from hubd.obs.failpoints import afail
 from hubd.store import audit, pushes, queries, repos, rules
-from hubd.store.engine import Store
+from hubd.store.engine import Connection, Store
 from hubd.store.pushes import Push, RefMove
 from hubd.store.repos import Repo
 from hubd.types import Actor, Finding, Level, RepoAction, Role
@@ -193,7 +192,7 @@ class Pipeline:
         """The one transaction that records a push, its ref moves and their events."""
         branch = await self._new_default(repo_id, path, applied)
 
-        async def work(conn: AsyncConnection) -> None:
+        async def work(conn: Connection) -> None:
             await pushes.finish(conn, push_id, applied)
             if branch is not None:
                 await repos.set_default_branch(conn, repo_id, branch)
@@ -259,7 +258,7 @@ class Pipeline:
         return len(mine)
 
 
-async def _drop(conn: AsyncConnection, *, push_id: int) -> None:
+async def _drop(conn: Connection, *, push_id: int) -> None:
     await pushes.drop(conn, push_id)
 
 
