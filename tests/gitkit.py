@@ -127,7 +127,7 @@ class Objects:
         """A folder of (mode, name, oid), in the order given."""
         return self.put(
             "tree",
-            b"".join(b"%s %s\0" % (m.encode(), n, ) + bytes.fromhex(o) for m, n, o in entries),
+            b"".join(b"%s %s\0" % (m.encode(), n) + bytes.fromhex(o) for m, n, o in entries),
         )
 
     def sorted_tree(self, entries: Sequence[tuple[str, bytes, str]]) -> str:
@@ -135,7 +135,9 @@ class Objects:
         order = sorted(entries, key=lambda e: e[1] + (b"/" if e[0] in {"40000", "040000"} else b""))
         return self.tree(order)
 
-    def commit(self, tree: str, *parents: str, message: bytes = b"m\n", when: int = 1_700_000_000) -> str:
+    def commit(
+        self, tree: str, *parents: str, message: bytes = b"m\n", when: int = 1_700_000_000
+    ) -> str:
         """A commit like any other."""
         who = b"Ada <ada@example.org> %d +0000" % when
         lines = [b"tree " + tree.encode(), *(b"parent " + p.encode() for p in parents)]
@@ -178,9 +180,14 @@ class Answer:
     @property
     def text(self) -> str:
         """All of it for messages and searches."""
-        return "\n".join([*self.report, self.remote.decode("utf-8", "backslashreplace"),
-                          self.error.decode("utf-8", "backslashreplace"),
-                          self.raw.decode("utf-8", "replace") if not self.report else ""])
+        return "\n".join(
+            [
+                *self.report,
+                self.remote.decode("utf-8", "backslashreplace"),
+                self.error.decode("utf-8", "backslashreplace"),
+                self.raw.decode("utf-8", "replace") if not self.report else "",
+            ]
+        )
 
 
 def push_request(
@@ -302,12 +309,16 @@ def read_all(sock: socket.socket) -> bytes:
 class Work:
     """A clone in which a person works, with git's own client."""
 
-    def __init__(self, path: Path, env: Mapping[str, str] | None = None, branch: str = "main") -> None:
+    def __init__(
+        self, path: Path, env: Mapping[str, str] | None = None, branch: str = "main"
+    ) -> None:
         self.path = path
         self.env = dict(env or {})
         git("init", "-q", "-b", branch, path)
 
-    def git(self, *args: str | Path, check: bool = True, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    def git(
+        self, *args: str | Path, check: bool = True, stdin: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run git here."""
         return git(*args, cwd=self.path, env=self.env, check=check, stdin=stdin)
 
@@ -325,9 +336,13 @@ class Work:
         """The commit that is checked out."""
         return self.git("rev-parse", "HEAD").stdout.decode().strip()
 
-    def push(self, url: str, *refs: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
+    def push(
+        self, url: str, *refs: str, options: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[bytes]:
         """Push, whatever comes of it."""
-        return self.git("push", "-q", *options, url, *(refs or ("HEAD:refs/heads/main",)), check=False)
+        return self.git(
+            "push", "-q", *options, url, *(refs or ("HEAD:refs/heads/main",)), check=False
+        )
 
 
 def refs_of(hub: Hub, url: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -369,7 +384,9 @@ def git_children(pid: int) -> list[int]:
             argv = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if any(a in {b"upload-pack", b"receive-pack", b"index-pack", b"pack-objects"} for a in argv):
+        if any(
+            a in {b"upload-pack", b"receive-pack", b"index-pack", b"pack-objects"} for a in argv
+        ):
             found.append(child)
     return found
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from hubd import procs
-from hubd.cli.operate import place_options, settings_of
+from hubd.cli.operate import become_owner, place_options, settings_of
 from hubd.config import Config, parse_listen
 from hubd.errors import HubError
 from hubd.store.engine import Store
@@ -40,6 +40,7 @@ class Check:
 def doctor(config_file: Path | None, data_dir: str | None) -> None:
     """Check programs, directories, database, clock and ports; fails if something is wrong."""
     config = settings_of(config_file, data_dir)
+    become_owner(config)
     checks = [*_programs(), *_directories(config), *_database(config), *_clock(), *_ports(config)]
     for check in checks:
         print(f"{'ok  ' if check.ok else 'FAIL'} {check.text}")

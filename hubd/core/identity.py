@@ -168,7 +168,5 @@ async def by_session(core: Core, secret: str, seen: Actor) -> Browser | None:
     if session.expires_at <= now or user.disabled_at is not None:
         return None
     if now - session.last_seen_at > _SESSION_TOUCH_SECONDS:
-        _touch(
-            core, f"session {session.id}", lambda conn: sessions.touch(conn, session.id, now)
-        )
+        _touch(core, f"session {session.id}", lambda conn: sessions.touch(conn, session.id, now))
     return Browser(_actor_of(user, seen), user, session)

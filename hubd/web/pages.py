@@ -38,9 +38,7 @@ def add_to(app: web.Application) -> None:
     tell_errors(app, "/", errorpages.tell)
 
 
-def _add(
-    app: web.Application, method: str, path: str, handler: PageHandler, **how: Any
-) -> None:
+def _add(app: web.Application, method: str, path: str, handler: PageHandler, **how: Any) -> None:
     app.router.add_route(method, path, page(handler, **how))
     if method == "GET":
         app.router.add_route("HEAD", path, page(handler, **how))

@@ -13,7 +13,7 @@ import re
 import resource
 import sys
 from html import escape
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import nh3
@@ -69,13 +69,13 @@ _TEXT = TextLexer(stripnl=False, ensurenl=False)
 def lexer_for(name: str) -> Lexer:
     """The language of a file by its name, plain text if it has none."""
     kind = find_lexer_class_for_filename(name)
-    return kind(stripnl=False, ensurenl=False) if kind else _TEXT
+    return cast("Lexer", kind(stripnl=False, ensurenl=False)) if kind else _TEXT
 
 
 def lexer_named(language: str) -> Lexer:
     """The language of a fenced block."""
     try:
-        return get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        return cast("Lexer", get_lexer_by_name(language, stripnl=False, ensurenl=False))
     except ClassNotFound:
         return _TEXT
 
@@ -93,7 +93,7 @@ def code(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fence(text: str, language: str, _attributes: str) -> str:
-    inner = highlight(text, lexer_named(language.split(" ")[0].lower()), _FORMATTER)
+    inner = highlight(text, lexer_named(language.split(" ", maxsplit=1)[0].lower()), _FORMATTER)
     return f'<pre class="code"><code>{inner}</code></pre>'
 
 
@@ -179,7 +179,7 @@ def _render_fence(_self: Any, tokens: list[Any], index: int, _options: Any, _env
 
 
 def _clean(html: str, addresses: _Addresses) -> str:
-    def address(tag: str, name: str, value: str) -> str | None:
+    def address(_tag: str, name: str, value: str) -> str | None:
         if name == "href":
             return addresses.link(value)
         if name == "src":

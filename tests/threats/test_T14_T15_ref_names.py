@@ -68,9 +68,20 @@ def test_T14_a_case_twin_of_a_branch_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["refs/heads/a..b", "refs/heads/a b", "refs/heads/a~1", "refs/heads/x.lock",
-             "refs/heads/", "refs/heads/../../config", "HEAD", "config", "refs/heads/a\\b",
-             "refs/heads/@{1}", "objects/info/alternates"]
+    "name",
+    [
+        "refs/heads/a..b",
+        "refs/heads/a b",
+        "refs/heads/a~1",
+        "refs/heads/x.lock",
+        "refs/heads/",
+        "refs/heads/../../config",
+        "HEAD",
+        "config",
+        "refs/heads/a\\b",
+        "refs/heads/@{1}",
+        "objects/info/alternates",
+    ],
 )
 def test_T14_what_git_refuses_itself_is_a_clear_answer(
     world: World, repo: Repo, objects: Objects, name: str

@@ -13,9 +13,31 @@ from hubd.types import Revision
 from tests.hubkit import Repo, World
 
 EXPRESSIONS = [
-    "main:secret", ":/fix", "HEAD^{/x}", "main^{tree}", "@{1}", "main@{yesterday}", "--output=x",
-    "HEAD~1", "main^", "a..b", "a...b", "^main", "-x", "@", "main:", "a b", "a\nb", "a\0b", "",
-    "refs/heads/../x", "main^{/x}", "x.lock", "*", "main?", "\u202emain",
+    "main:secret",
+    ":/fix",
+    "HEAD^{/x}",
+    "main^{tree}",
+    "@{1}",
+    "main@{yesterday}",
+    "--output=x",
+    "HEAD~1",
+    "main^",
+    "a..b",
+    "a...b",
+    "^main",
+    "-x",
+    "@",
+    "main:",
+    "a b",
+    "a\nb",
+    "a\0b",
+    "",
+    "refs/heads/../x",
+    "main^{/x}",
+    "x.lock",
+    "*",
+    "main?",
+    "\u202emain",
 ]
 
 

@@ -68,14 +68,14 @@ def test_T17_a_slash_in_a_name_is_refused(world: World, repo: Repo, objects: Obj
 
 def test_T17_five_thousand_folders_deep(world: World, repo: Repo, objects: Objects) -> None:
     # mktree in one go: a process per level would take a minute.
-    from dulwich.objects import Tree
+    from dulwich.objects import ObjectID, Tree
 
-    from tests.gitkit import git
+    from tests.hubproc import git
 
     tip, stream = objects.tree([("100644", b"f", objects.blob())]), []
     for _ in range(5000):
         tree = Tree()
-        tree.add(b"d", 0o40000, tip.encode())
+        tree.add(b"d", 0o40000, ObjectID(tip.encode()))
         stream.append(tree)
         tip = tree.id.decode()
     from dulwich.repo import Repo as Dulwich
@@ -83,9 +83,17 @@ def test_T17_five_thousand_folders_deep(world: World, repo: Repo, objects: Objec
     with Dulwich(str(objects.path)) as store:
         store.object_store.add_objects([(tree, None) for tree in stream])
     commit = objects.commit(tip)
-    oids = git(
-        "--git-dir", objects.path, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)"
-    ).stdout.decode().split()
+    oids = (
+        git(
+            "--git-dir",
+            objects.path,
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check=%(objectname)",
+        )
+        .stdout.decode()
+        .split()
+    )
     body = push_request([(ZERO, commit, "refs/heads/main")], objects.pack(*oids))
     answer = push_http(world.hub, repo.path, world.tokens["ada"], body)
     assert "ng refs/heads/main" in answer.text
@@ -94,8 +102,22 @@ def test_T17_five_thousand_folders_deep(world: World, repo: Repo, objects: Objec
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "a/../b", "/etc/passwd", "a//b", "a\\b", "a\0b", "a/", "%2e%2e/x/..", ".git/config",
-     "a/.GIT /x", "./a", "a/\u202eb", "x" * 300, "/".join("d" * 300)],
+    [
+        "../x",
+        "a/../b",
+        "/etc/passwd",
+        "a//b",
+        "a\\b",
+        "a\0b",
+        "a/",
+        "%2e%2e/x/..",
+        ".git/config",
+        "a/.GIT /x",
+        "./a",
+        "a/\u202eb",
+        "x" * 300,
+        "/".join("d" * 300),
+    ],
 )
 def test_T17_paths_of_requests_are_parsed_once(path: str) -> None:
     with pytest.raises(Invalid):
@@ -109,8 +131,11 @@ def test_T17_percent_escapes_are_decoded_once_only() -> None:
 def test_T18_links_and_submodules_are_data(world: World, repo: Repo, objects: Objects) -> None:
     link = objects.blob(b"/etc/passwd")
     tree = objects.sorted_tree(
-        [("120000", b"config.json", link), ("160000", b"sub", "1" * 40),
-         ("100644", b"README.md", objects.blob())]
+        [
+            ("120000", b"config.json", link),
+            ("160000", b"sub", "1" * 40),
+            ("100644", b"README.md", objects.blob()),
+        ]
     )
     assert push(world, repo, objects, tree).accepted("refs/heads/main")
     from hubd.core import browse

@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from typing import Self
 
 import pytest
 
@@ -50,9 +51,7 @@ def test_T20_a_tree_of_a_thousand_million_paths_is_judged_at_once(
     assert seconds < 10, "far below what a walk of all paths would take"
 
 
-def test_T20_reading_a_bomb_shows_one_folder(
-    world: World, repo: Repo, objects: Objects
-) -> None:
+def test_T20_reading_a_bomb_shows_one_folder(world: World, repo: Repo, objects: Objects) -> None:
     tip = tree_bomb(objects)
     body = push_request([(ZERO, tip, "refs/heads/main")], objects.pack_reachable(tip))
     assert push_http(world.hub, repo.path, world.tokens["ada"], body).accepted("refs/heads/main")
@@ -86,7 +85,7 @@ class Watch:
                 except (FileNotFoundError, ProcessLookupError):
                     continue
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -159,9 +158,7 @@ def test_T21_a_blob_of_zeros_is_measured_and_not_read(
 
 
 @pytest.mark.soak
-def test_T21_a_blob_of_one_and_a_half_gigabytes(
-    world: World, repo: Repo, objects: Objects
-) -> None:
+def test_T21_a_blob_of_one_and_a_half_gigabytes(world: World, repo: Repo, objects: Objects) -> None:
     _blob_bomb(world, repo, objects, 1536 << 20)
 
 

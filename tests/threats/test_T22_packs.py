@@ -63,8 +63,11 @@ def packs(objects: Objects) -> dict[str, tuple[str, bytes]]:
         "a thin pack without its base": (tip, sealed(1, entry(REF, delta, base=missing))),
         "a delta to four gigabytes": (
             tip,
-            sealed(2, entry(BLOB, blob),
-                   entry(REF, delta, base=hashlib.sha1(b"blob 100\0" + blob).hexdigest())),
+            sealed(
+                2,
+                entry(BLOB, blob),
+                entry(REF, delta, base=hashlib.sha1(b"blob 100\0" + blob).hexdigest()),
+            ),
         ),
         "an object longer than it says": (tip, sealed(1, entry(BLOB, blob, claim=10))),
         "an object shorter than it says": (tip, sealed(1, entry(BLOB, blob, claim=10_000))),
@@ -76,19 +79,33 @@ def packs(objects: Objects) -> dict[str, tuple[str, bytes]]:
 
 
 WRONG = [
-    "more objects than a number holds", "a wrong checksum", "one flipped byte", "cut off",
-    "nothing at all", "another version", "a thin pack without its base",
-    "a delta to four gigabytes", "an object longer than it says",
-    "an object shorter than it says", "a commit that is noise", "a tree that is noise",
-    "an unknown kind of object", "no object that the ref wants",
+    "more objects than a number holds",
+    "a wrong checksum",
+    "one flipped byte",
+    "cut off",
+    "nothing at all",
+    "another version",
+    "a thin pack without its base",
+    "a delta to four gigabytes",
+    "an object longer than it says",
+    "an object shorter than it says",
+    "a commit that is noise",
+    "a tree that is noise",
+    "an unknown kind of object",
+    "no object that the ref wants",
 ]
 
 
 def clean(repo: Repo) -> bool:
-    return not [
-        file for file in repo.dir.glob("objects/**/*")
-        if file.is_file() and "info" not in file.parts
-    ] and not list(repo.dir.glob("objects/tmp_objdir*")) and not list(repo.dir.rglob("*.lock"))
+    return (
+        not [
+            file
+            for file in repo.dir.glob("objects/**/*")
+            if file.is_file() and "info" not in file.parts
+        ]
+        and not list(repo.dir.glob("objects/tmp_objdir*"))
+        and not list(repo.dir.rglob("*.lock"))
+    )
 
 
 @pytest.mark.parametrize("channel", ["http", "ssh"])
