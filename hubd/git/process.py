@@ -72,6 +72,11 @@ class Git:
         self.version: tuple[int, int, int] = (0, 0, 0)
 
     @property
+    def scratch(self) -> Path:
+        """The folder for temporary files."""
+        return self._config.data / "tmp"
+
+    @property
     def timeout(self) -> float:
         """How many seconds a short command may take."""
         return float(self._config.git_timeout)
