@@ -30,7 +30,7 @@ def test_a_folder_is_listed_with_its_last_commits(world: World) -> None:
     tree = world.nobody.get(FULL + "/tree", commits=True).json
     assert tree["commit"] == world.git("rev-parse", "main")
     entries = {e["name"]: e for e in tree["entries"]}
-    assert [e["name"] for e in tree["entries"]][0] == "data"
+    assert tree["entries"][0]["name"] == "data"
     assert entries["data"]["kind"] == "folder"
     assert entries["link"]["kind"] == "link"
     assert entries["README.md"]["mode"] == "100644"
