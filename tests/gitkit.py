@@ -258,6 +258,9 @@ def basic(token: str) -> str:
     return "Basic " + base64.b64encode(f"git:{token}".encode()).decode()
 
 
+EMPTY_PACK = bytes.fromhex("5041434b0000000200000000029d08823bd8a8eab510ad6ac75c823cfd3ed31e")
+
+
 def push_http(hub: Hub, repo: str, token: str, body: bytes) -> Answer:
     """Send a hand-made push over HTTP."""
     status, _, raw = http(
