@@ -20,7 +20,6 @@ from hubd.store.users import User
 from hubd.types import Actor, ActorKind, HubAction, Visibility, check_name
 
 _EMAIL = re.compile(r"[^@\s<>\"']{1,64}@[^@\s<>\"']{1,190}\Z")
-_SESSION_TOUCH_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,13 @@ async def by_name(core: Core, name: str) -> User:
     return user
 
 
+async def account(core: Core, actor: Actor, name: str) -> User:
+    """A user with what only the account itself and administrators may see."""
+    user = await by_name(core, name)
+    _require_self_or_admin(actor, user, "see this account")
+    return user
+
+
 async def me(core: Core, actor: Actor) -> User:
     """The account behind the request; raises ``SignInNeeded`` for none."""
     if actor.user_id is None:
@@ -167,6 +173,8 @@ async def set_password(
 async def change_own_password(core: Core, actor: Actor, old: str, new: str) -> None:
     """As ``set_password``, for oneself, with the old one shown."""
     user = await me(core, actor)
+    # Before the password is looked at: a token of small scope must not serve to guess it.
+    _require_self_or_admin(actor, user, "change this password")
     await identity.by_password(core, user.name, old, actor)
     if old == new:
         raise Invalid("The new password must differ from the old one.")
@@ -271,12 +279,13 @@ async def own_sessions(core: Core, actor: Actor) -> Sequence[Session]:
 
 
 async def end_session(core: Core, actor: Actor, session_id: int) -> None:
-    """End one of one's own sessions."""
+    """End one of one's own sessions; raises ``NotFound`` unless it is this account's."""
     user = await me(core, actor)
     access.require(access.decide_hub(actor, HubAction.MANAGE_OWN_ACCOUNT), "end a session")
 
     async def work(conn: Connection) -> None:
-        await sessions.remove(conn, user.id, session_id)
+        if not await sessions.remove(conn, user.id, session_id):
+            raise NotFound("There is no such session.")
         await audit.add(conn, actor, "session.end", user.name)
 
     await core.store.write(work)

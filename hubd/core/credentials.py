@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import asyncssh
 
 from hubd import access
 from hubd.core import accounts, identity, repos
 from hubd.core.context import Core
 from hubd.errors import Invalid, NotFound
-from hubd.store import audit, keys, namespaces, tokens
+from hubd.sshkeys import parse_public_key
+from hubd.store import audit, keys, namespaces, queries, tokens
 from hubd.store.engine import Connection
 from hubd.store.keys import Key
 from hubd.store.tokens import Token
 from hubd.store.users import User
 from hubd.types import Actor, HubAction, RepoAction, RepoRef, Scope
-
-MIN_RSA_BITS = 2048
-WEAK_RSA_BITS = 3072
-_ALGORITHMS = (
-    "ssh-ed25519",
-    "sk-ssh-ed25519@openssh.com",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "ssh-rsa",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +26,14 @@ class NewToken:
 
     token: Token
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlaces:
+    """Names by id of namespaces and repositories that tokens are limited to."""
+
+    namespaces: Mapping[int, str]
+    repos: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +110,17 @@ async def list_tokens(core: Core, actor: Actor, user_name: str | None = None) ->
         return list(await tokens.for_user(conn, user.id))
 
 
+async def places(core: Core, actor: Actor, found: Sequence[Token]) -> TokenPlaces:
+    """The names of where tokens are limited to; of repositories, those the actor may see."""
+    namespace_ids = {i for token in found for i in token.namespace_ids}
+    repo_ids = {i for token in found for i in token.repo_ids}
+    async with core.store.read() as conn:
+        return TokenPlaces(
+            await queries.namespace_names(conn, namespace_ids) if namespace_ids else {},
+            await queries.repo_paths(conn, access.visible(actor), repo_ids) if repo_ids else {},
+        )
+
+
 async def revoke_token(
     core: Core, actor: Actor, token_id: int, user_name: str | None = None
 ) -> None:
@@ -127,39 +133,6 @@ async def revoke_token(
         await audit.add(conn, actor, "token.revoke", user.name, {"token": token_id})
 
     await core.store.write(work)
-
-
-def parse_public_key(text: str) -> tuple[asyncssh.SSHKey, str]:
-    """A public key in OpenSSH's one-line form, and a warning; raises ``Invalid``. Blocking."""
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    if len(lines) != 1 or len(text) > 16384:  # noqa: PLR2004
-        raise Invalid("Give one public key, on one line as in id_ed25519.pub.")
-    if "PRIVATE" in text:
-        raise Invalid("This is a private key; keep it and give the .pub file.")
-    try:
-        key = asyncssh.import_public_key(lines[0])
-    except (asyncssh.KeyImportError, ValueError):
-        raise Invalid("This is not a public SSH key.", hint="Paste a .pub file.") from None
-    algorithm = key.get_algorithm()
-    if algorithm not in _ALGORITHMS:
-        raise Invalid(f"Keys of type {algorithm} are not accepted.", hint="Use ed25519.")
-    if algorithm != "ssh-rsa":
-        return key, ""
-    bits = int.from_bytes(_rsa_modulus(key.public_data), "big").bit_length()
-    if bits < MIN_RSA_BITS:
-        raise Invalid(f"This RSA key has {bits} bits; {MIN_RSA_BITS} are the least.")
-    weak = bits < WEAK_RSA_BITS
-    return key, f"This RSA key has {bits} bits; ed25519 is safer." if weak else ""
-
-
-def _rsa_modulus(blob: bytes) -> bytes:
-    """The third string of an ``ssh-rsa`` blob (RFC 4253, section 6.6)."""
-    fields = []
-    while blob:
-        length = int.from_bytes(blob[:4], "big")
-        fields.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
-    return fields[2]
 
 
 async def add_key(
@@ -190,19 +163,18 @@ async def _add(
     repo_id: int | None = None,
     can_write: bool = True,
 ) -> NewKey:
-    key, warning = await asyncio.to_thread(parse_public_key, text)
-    fingerprint = key.get_fingerprint()
-    comment = (key.get_comment() or "")[:100]
+    key = await asyncio.to_thread(parse_public_key, text)
+    fingerprint = key.fingerprint
 
     async def work(conn: Connection) -> None:
         await keys.add(
             conn,
             user_id=user_id,
             repo_id=repo_id,
-            name=name[:100] or comment or fingerprint[:20],
-            kind=key.get_algorithm(),
+            name=name[:100] or key.comment[:100] or fingerprint[:20],
+            kind=key.algorithm,
             fingerprint=fingerprint,
-            public_key=key.export_public_key().decode().strip(),
+            public_key=key.line,
             can_write=can_write,
         )
         await audit.add(conn, actor, "key.add", target, {"fingerprint": fingerprint})
@@ -211,7 +183,7 @@ async def _add(
     async with core.store.read() as conn:
         stored = await keys.by_fingerprint(conn, fingerprint)
     assert stored is not None, "just written"  # noqa: S101
-    return NewKey(stored, warning)
+    return NewKey(stored, key.warning)
 
 
 async def list_keys(core: Core, actor: Actor, user_name: str | None = None) -> list[Key]:

@@ -68,14 +68,15 @@ async def answer_v2(core: Core, reading: Reading, body: bytes) -> AsyncIterator[
         refs = await core.refs.get(reading.path)
         yield Source(data=render_ls_refs(refs, request))
         return
-    key = await _cache_key(core, reading, request, body)
-    if key is None:
+    if reading.repo.size_bytes > core.config.pack_cache_limit // 2:
+        # Too large to spool: straight from the child.
         core.metrics.fetches_total.labels(reading.actor.channel.value, "no").inc()
         async with _uncached(core, reading, "version=2") as child:
             core.tasks.start(feed(child, body), "upload-pack request")
             yield Source(child=child)
         return
-    answer = await _cached(core, reading, key, body)
+    key = await _cache_key(core, reading, request, body)
+    answer = await _spooled(core, reading, key, body)
     try:
         yield Source(answer=answer)
     finally:
@@ -118,8 +119,6 @@ async def _cache_key(core: Core, reading: Reading, request: V2Request, body: byt
     """A name for the answer if it is that of a clone whose wants are advertised right now."""
     if not core.packs.enabled or request.command != "fetch" or len(body) > _MAX_CACHED_REQUEST:
         return None
-    if reading.repo.size_bytes > core.config.pack_cache_limit // 2:
-        return None
     wants = [arg[5:] for arg in request.args if arg.startswith("want ")]
     if not wants or "done" not in request.args:
         return None
@@ -136,13 +135,14 @@ async def _cache_key(core: Core, reading: Reading, request: V2Request, body: byt
     )
 
 
-async def _cached(core: Core, reading: Reading, key: str, body: bytes) -> Answer:
-    answer = core.packs.lookup(reading.repo.id, key)
-    hit = answer is not None
+async def _spooled(core: Core, reading: Reading, key: str | None, body: bytes) -> Answer:
+    """The kept or growing answer of this key, or a new one being made."""
+    answer = core.packs.lookup(reading.repo.id, key) if key is not None else None
+    cache = "no" if key is None else "hit" if answer is not None else "miss"
+    core.metrics.fetches_total.labels(reading.actor.channel.value, cache).inc()
     if answer is None:
         answer = core.packs.begin(reading.repo.id, key)
         core.tasks.start(_fill(core, reading, answer, body), "make pack")
-    core.metrics.fetches_total.labels(reading.actor.channel.value, "hit" if hit else "miss").inc()
     return answer
 
 

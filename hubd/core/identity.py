@@ -12,15 +12,17 @@ import secrets
 import string
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 
 from passlib.hash import argon2
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hubd.core.context import Core
 from hubd.errors import SignInNeeded
-from hubd.store import keys, queries, tokens, users
+from hubd.store import keys, queries, sessions, tokens, users
+from hubd.store.engine import Connection
 from hubd.store.keys import Key
+from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
 from hubd.types import Actor, ActorKind, Scope, TokenLimits
@@ -29,9 +31,10 @@ TOKEN_PREFIX = "hubd_"  # noqa: S105
 _ALPHABET = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 43  # 62⁴³ > 2²⁵⁶
 _TOUCH_SECONDS = 60.0
-# Verified when there is no such account, so that its absence takes the same time.
-_NOBODY = argon2.using(type="ID").hash(secrets.token_hex(16))
-_hashing = asyncio.Semaphore(2)
+_SESSION_TOUCH_SECONDS = 300.0
+# argon2id with 19 MiB and two passes, one at a time: the daemon's memory stays flat.
+_ARGON2 = argon2.using(type="ID", memory_cost=19 * 1024, time_cost=2, parallelism=1)
+_hashing = asyncio.Semaphore(1)
 
 
 def new_token() -> str:
@@ -44,10 +47,20 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+@cache
+def _nobody() -> str:
+    """Verified when there is no such account, so that its absence takes the same time."""
+    return str(_ARGON2.hash(secrets.token_hex(16)))
+
+
+def _verify(password: str, stored: str | None) -> bool:
+    return bool(_ARGON2.verify(password[:1024], stored or _nobody())) and stored is not None
+
+
 async def hash_password(password: str) -> str:
     """An argon2id hash, made off the loop."""
     async with _hashing:
-        return str(await asyncio.to_thread(argon2.using(type="ID").hash, password))
+        return str(await asyncio.to_thread(_ARGON2.hash, password))
 
 
 async def by_token(core: Core, secret: str, seen: Actor) -> Actor:
@@ -85,7 +98,7 @@ def _actor_of(user: User, seen: Actor, token: Token | None = None) -> Actor:
     return replace(actor, token_id=token.id, scope=token.scope, limits=limits)
 
 
-def _touch(core: Core, name: str, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+def _touch(core: Core, name: str, work: Callable[[Connection], Awaitable[None]]) -> None:
     core.tasks.start(core.store.write(work), f"touch {name}")
 
 
@@ -128,20 +141,32 @@ async def by_password(core: Core, name: str, password: str, seen: Actor) -> User
         user = await (users.by_email if "@" in name else users.by_name)(conn, name)
         stored = await users.password_hash(conn, user.id) if user else None
     async with _hashing:
-        right = await asyncio.to_thread(argon2.verify, password[:1024], stored or _NOBODY)
-    if not right or stored is None or user is None or user.disabled_at is not None:
+        right = await asyncio.to_thread(_verify, password, stored)
+    if not right or user is None or user.disabled_at is not None:
         await core.rates.count_failed_sign_in(name, seen.address)
         raise SignInNeeded("The name or password is wrong.")
     return user
 
 
-async def by_session(core: Core, secret: str, seen: Actor) -> tuple[Actor, str] | None:
-    """The actor of a browser session and the session's CSRF secret, or None."""
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that is signed in: who uses it, and its session with the CSRF secret."""
+
+    actor: Actor
+    user: User
+    session: Session
+
+
+async def by_session(core: Core, secret: str, seen: Actor) -> Browser | None:
+    """The account behind a session cookie, or None."""
     async with core.store.read() as conn:
         found = await queries.session_user(conn, digest(secret))
     if found is None:
         return None
     session, user = found
-    if session.expires_at <= time.time() or user.disabled_at is not None:
+    now = time.time()
+    if session.expires_at <= now or user.disabled_at is not None:
         return None
-    return _actor_of(user, seen), session.csrf
+    if now - session.last_seen_at > _SESSION_TOUCH_SECONDS:
+        _touch(core, f"session {session.id}", lambda conn: sessions.touch(conn, session.id, now))
+    return Browser(_actor_of(user, seen), user, session)

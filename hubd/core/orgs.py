@@ -100,6 +100,8 @@ async def set_member(core: Core, actor: Actor, name: str, user_name: str, role: 
 
     async def work(conn: Connection) -> None:
         before = await orgs.role_of(conn, org.id, user.id)
+        if role is Role.NONE and before is Role.NONE:
+            raise NotFound(f"{user.name} is not a member of {org.name}.")
         if before is Role.ADMIN and role is not Role.ADMIN:
             await _keep_an_admin(conn, org)
         if role is Role.NONE:
@@ -126,7 +128,10 @@ async def leave(core: Core, actor: Actor, name: str) -> None:
     access.require(access.decide_hub(actor, HubAction.MANAGE_OWN_ACCOUNT), "leave")
 
     async def work(conn: Connection) -> None:
-        if await orgs.role_of(conn, org.id, user.id) is Role.ADMIN:
+        role = await orgs.role_of(conn, org.id, user.id)
+        if role is Role.NONE:
+            raise NotFound(f"You are not a member of {org.name}.")
+        if role is Role.ADMIN:
             await _keep_an_admin(conn, org)
         await orgs.remove_member(conn, org.id, user.id)
         await audit.add(conn, actor, "org.leave", org.name)
@@ -138,6 +143,11 @@ async def of_user(core: Core, user_id: int) -> Sequence[tuple[Namespace, Role]]:
     """The organizations of a user, with the roles."""
     async with core.store.read() as conn:
         return await orgs.orgs_of(conn, user_id)
+
+
+async def own(core: Core, actor: Actor) -> Sequence[tuple[Namespace, Role]]:
+    """The organizations of the one who asks, with the roles."""
+    return await of_user(core, (await accounts.me(core, actor)).id)
 
 
 async def update(

@@ -3,7 +3,8 @@
 An answer depends only on its request, since wants are object ids; the caller checks before each use
 that the wanted objects are still advertised. Nothing is shared between repositories. The first
 asker's child writes the file, and everybody, the first included, reads it while it grows: so equal
-clones at the same moment share one child, and a slow client does not hold it.
+clones at the same moment share one child. Other answers pass through a nameless file in the same
+way, so that no slow client holds a child.
 """
 
 from __future__ import annotations
@@ -115,15 +116,19 @@ class PackCache:
         size = os.fstat(descriptor).st_size
         return Answer(path, path, descriptor, size, complete=True, readers=1)
 
-    def begin(self, repo_id: int, key: str) -> Answer:
-        """A new answer, to be filled by ``fill``; the caller is its first reader."""
+    def begin(self, repo_id: int, key: str | None) -> Answer:
+        """A new answer, to be filled by ``fill``; the caller is its first reader.
+
+        Without a key nobody else will ask for it: it is only spooled, and gone after its reader.
+        """
         folder = self._dir / str(repo_id)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / key
-        temporary = folder / f"{key}.tmp{time.monotonic_ns()}"
+        path = folder / (key or "once")
+        temporary = folder / f"{path.name}.tmp{time.monotonic_ns()}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         answer = Answer(path, temporary, os.open(temporary, flags, 0o600), readers=1)
-        self._growing[path] = answer
+        if key is not None:
+            self._growing[path] = answer
         return answer
 
     async def fill(self, answer: Answer, fill: Fill) -> None:
@@ -134,7 +139,7 @@ class PackCache:
             ok = await fill(answer.descriptor, answer.grew)
             if ok:
                 await afail("fetch.cache.before_rename")
-                # Forgotten meanwhile (the repository was purged): serve the readers, keep nothing.
+                # Without a key, or forgotten meanwhile: serve the readers, keep nothing.
                 if self._growing.get(answer.path) is answer:
                     answer.temporary.replace(answer.path)
                     self._used += answer.size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -117,6 +117,17 @@ async def _end(
     result = "accepted" if session.recorded else "refused"
     core.metrics.pushes_total.labels(session.actor.channel.value, result).inc()
     core.metrics.push_seconds.observe(time.monotonic() - started)
+
+
+async def history(
+    core: Core, actor: Actor, ref: RepoRef, *, before: int | None = None, limit: int = 50
+) -> tuple[Sequence[pushes.Push], int | None]:
+    """Pushes that were taken, newest first, and the mark of the next page."""
+    found = await repos.find(core, actor, ref)
+    async with core.store.read() as conn:
+        rows = await pushes.page(conn, found.repo.id, before=before, limit=limit + 1)
+    more = len(rows) > limit
+    return rows[:limit], rows[limit - 1].id if more else None
 
 
 async def recover(core: Core) -> int:

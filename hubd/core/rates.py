@@ -22,6 +22,7 @@ class RateState:
     limit: int
     remaining: int
     reset_seconds: int
+    window_seconds: int
 
 
 class Rates:
@@ -48,7 +49,14 @@ class Rates:
         reset = max(1, math.ceil(window.reset_time - time.time()))
         if not allowed:
             raise Busy("Too many requests.", retry_after=reset, hint=f"Try again in {reset} s.")
-        return RateState(self._api_rate.amount, window.remaining, reset)
+        return self._state(window.remaining, reset)
+
+    def exhausted(self, retry_after: float) -> RateState:
+        """What is told with a refusal of ``count_api``."""
+        return self._state(0, math.ceil(retry_after))
+
+    def _state(self, remaining: int, reset: int) -> RateState:
+        return RateState(self._api_rate.amount, remaining, reset, self._api_rate.get_expiry())
 
     async def check_sign_in(self, account: str, address: str) -> None:
         """Raise ``Busy`` if this account at this address, or this address, failed too often.

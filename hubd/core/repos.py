@@ -264,6 +264,35 @@ async def set_default_branch(core: Core, actor: Actor, ref: RepoRef, branch: str
     return await _reload(core, found.repo.id)
 
 
+async def change(
+    core: Core,
+    actor: Actor,
+    ref: RepoRef,
+    *,
+    description: str | None = None,
+    visibility: Visibility | None = None,
+    default_branch: str | None = None,
+    archived: bool | None = None,
+) -> Repo:
+    """Several settings at once; None leaves as it is.
+
+    The same right is needed for each, so that only a branch that is not there can stop half-way;
+    it is looked at first.
+    """
+    repo = (await find(core, actor, ref)).repo
+    if archived is False:
+        repo = await set_archived(core, actor, ref, archived=False)
+    if default_branch is not None:
+        repo = await set_default_branch(core, actor, ref, default_branch)
+    if description is not None:
+        repo = await set_description(core, actor, ref, description)
+    if visibility is not None:
+        repo = await set_visibility(core, actor, ref, visibility)
+    if archived:
+        repo = await set_archived(core, actor, ref, archived=True)
+    return repo
+
+
 async def delete(core: Core, actor: Actor, ref: RepoRef) -> None:
     """Put into the trash, from where it can be restored for a week."""
     found = await find(core, actor, ref, RepoAction.DELETE)
@@ -330,7 +359,8 @@ async def grant(core: Core, actor: Actor, ref: RepoRef, user: str, role: Role) -
 
     async def work(conn: Connection) -> None:
         if role is Role.NONE:
-            await repos.remove_collaborator(conn, found.repo.id, account.id)
+            if not await repos.remove_collaborator(conn, found.repo.id, account.id):
+                raise NotFound(f"{account.name} has no role of their own here.")
         else:
             await repos.set_collaborator(conn, found.repo.id, account.id, role)
         details = {"user": account.name, "role": role.label}

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hubd import access
 from hubd.config import Config
@@ -28,8 +27,8 @@ from hubd.hooks.channel import HookCall, HookChannel
 from hubd.hooks.checks import CHECKS
 from hubd.hooks.context import PushContext
 from hubd.obs.failpoints import afail
-from hubd.store import pushes, queries, rules
-from hubd.store.engine import Store
+from hubd.store import audit, pushes, queries, repos, rules
+from hubd.store.engine import Connection, Store
 from hubd.store.pushes import Push, RefMove
 from hubd.store.repos import Repo
 from hubd.types import Actor, Finding, Level, RepoAction, Role
@@ -107,6 +106,7 @@ class Pipeline:
             request = session.actor.request_id
             session.findings = [Finding(Level.REFUSE, "internal", f"Internal error, id {request}.")]
         if session.refused:
+            await self._note_refusal(session)
             return render(session.findings)
         await afail("push.before_intent")
         moves = [RefMove(u.ref, u.old, u.new) for u in call.updates]
@@ -123,6 +123,13 @@ class Pipeline:
         )
         await afail("push.after_intent")
         return render(session.findings)
+
+    async def _note_refusal(self, session: PushSession) -> None:
+        checks = sorted({f.check for f in session.findings if f.level is Level.REFUSE})
+        target, details = session.repo.ref.path, {"checks": checks}
+        await self.store.write(
+            lambda conn: audit.add(conn, session.actor, "push.refused", target, details)
+        )
 
     async def _examine(self, session: PushSession, call: HookCall) -> list[Finding]:
         session.options = call.push_options
@@ -175,9 +182,37 @@ class Pipeline:
         await afail("push.before_finish")
         # git names exactly the refs that it moved.
         applied = [RefMove(u.ref, u.old, u.new) for u in call.updates]
-        await self.store.write(lambda conn: pushes.finish(conn, push_id, applied))
+        await self._finish(session.repo.id, session.path, push_id, applied)
         session.recorded = True
         await afail("push.after_finish")
+
+    async def _finish(
+        self, repo_id: int, path: Path, push_id: int, applied: Sequence[RefMove]
+    ) -> None:
+        """The one transaction that records a push, its ref moves and their events."""
+        branch = await self._new_default(repo_id, path, applied)
+
+        async def work(conn: Connection) -> None:
+            await pushes.finish(conn, push_id, applied)
+            if branch is not None:
+                await repos.set_default_branch(conn, repo_id, branch)
+
+        await self.store.write(work)
+
+    async def _new_default(
+        self, repo_id: int, path: Path, applied: Sequence[RefMove]
+    ) -> str | None:
+        """The first pushed branch becomes HEAD where the default branch does not exist."""
+        created = [m.ref for m in applied if m.ref.startswith("refs/heads/") and _value(m.new)]
+        if not created:
+            return None
+        async with self.store.read() as conn:
+            repo = await repos.by_id(conn, repo_id)
+        head = f"refs/heads/{repo.default_branch}" if repo is not None else created[0]
+        if head in created or (await read_refs(self.git, path)).oid_of(head) is not None:
+            return None
+        await self.git.set_head(path, created[0])
+        return created[0].removeprefix("refs/heads/")
 
     async def settle(self, session: PushSession, *, clean: bool) -> None:
         """Close the record of a push whose post-receive did not come; safe to call again.
@@ -216,18 +251,14 @@ class Pipeline:
         for push in sorted(mine, key=lambda p: p.id):
             done = [move for move in push.moves if (push.id, move.ref) in applied]
             if done:
-                await self.store.write(partial(_finish, push_id=push.id, applied=done))
+                await self._finish(repo_id, path, push.id, done)
             else:
                 await self.store.write(partial(_drop, push_id=push.id))
             log.info("push.settled", repo_id=repo_id, push_id=push.id, refs=len(done))
         return len(mine)
 
 
-async def _finish(conn: AsyncConnection, *, push_id: int, applied: Sequence[RefMove]) -> None:
-    await pushes.finish(conn, push_id, applied)
-
-
-async def _drop(conn: AsyncConnection, *, push_id: int) -> None:
+async def _drop(conn: Connection, *, push_id: int) -> None:
     await pushes.drop(conn, push_id)
 
 

@@ -1,1 +1,1 @@
-"""Logs, metrics, fail points: what tells an operator and a test how the daemon is."""
+"""Logs, metrics, fail points and the loop watch: how the daemon shows what it does."""

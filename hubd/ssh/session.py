@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _READ = 256 * 1024
-_MAX_BUFFERED = 1024 * 1024
+# asyncssh grants a full window with the first byte that it delivers after a pause, whatever it
+# still holds: it must be able to deliver a whole window without being paused again, or it holds
+# ever more.
+WINDOW = 1024 * 1024
+_PAUSE_AT = 2 * WINDOW
+_RESUME_AT = WINDOW // 2
 
 
 class Input:
@@ -42,7 +47,7 @@ class Input:
         self._pieces.append(data)
         self._size += len(data)
         self._arrived.set()
-        if self._size > _MAX_BUFFERED and self.channel is not None:
+        if self._size > _PAUSE_AT and self.channel is not None:
             self.channel.pause_reading()
 
     def end(self) -> None:
@@ -59,7 +64,7 @@ class Input:
             await self._arrived.wait()
         piece = self._pieces.popleft()
         self._size -= len(piece)
-        if self._size <= _MAX_BUFFERED // 2 and self.channel is not None:
+        if self._size <= _RESUME_AT and self.channel is not None:
             self.channel.resume_reading()
         return piece
 

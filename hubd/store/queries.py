@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -189,3 +190,17 @@ async def visible_repos(
     found = many(Repo, await conn.execute(query.order_by(*order).offset(offset).limit(limit + 1)))
     mark = str(offset + limit) if len(found) > limit else None
     return found[:limit], mark
+
+
+async def namespace_names(conn: Connection, ids: Collection[int]) -> dict[int, str]:
+    """The names of namespaces by id."""
+    found = await conn.execute(sa.select(_ns.c.id, _ns.c.name).where(_ns.c.id.in_(ids)))
+    return {int(row.id): str(row.name) for row in found}
+
+
+async def repo_paths(
+    conn: Connection, visible: sa.ColumnElement[bool], ids: Collection[int]
+) -> dict[int, str]:
+    """The addresses by id of repositories under a predicate."""
+    query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, _repos.c.id.in_(ids))
+    return {repo.id: repo.ref.path for repo in many(Repo, await conn.execute(query))}

@@ -230,8 +230,9 @@ async def set_collaborator(conn: Connection, repo_id: int, user_id: int, role: R
     await conn.execute(sa.insert(_people).values(repo_id=repo_id, user_id=user_id, role=role.value))
 
 
-async def remove_collaborator(conn: Connection, repo_id: int, user_id: int) -> None:
-    """Take a role."""
-    await conn.execute(
+async def remove_collaborator(conn: Connection, repo_id: int, user_id: int) -> bool:
+    """Take a role; whether there was one."""
+    done = await conn.execute(
         sa.delete(_people).where(_people.c.repo_id == repo_id, _people.c.user_id == user_id)
     )
+    return done.rowcount > 0

@@ -74,11 +74,12 @@ async def for_user(conn: Connection, user_id: int) -> Sequence[Session]:
     return many(Session, await conn.execute(query.order_by(_table.c.id.desc())))
 
 
-async def remove(conn: Connection, user_id: int, session_id: int) -> None:
-    """End one session of an account."""
-    await conn.execute(
+async def remove(conn: Connection, user_id: int, session_id: int) -> bool:
+    """End one session of an account; whether there was one."""
+    done = await conn.execute(
         sa.delete(_table).where(_table.c.user_id == user_id, _table.c.id == session_id)
     )
+    return done.rowcount > 0
 
 
 async def remove_for_user(conn: Connection, user_id: int) -> None:

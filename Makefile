@@ -1,0 +1,71 @@
+# Everything a person or CI does with this repository. Each target does its own set-up.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+JOBS ?= 2
+ARGS ?=
+RUNTIME_PACKAGES := config/debian-packages.txt
+TEST_PACKAGES := $(RUNTIME_PACKAGES) tests/debian-packages.txt
+# What is typed: as far as it is there.
+TYPED := $(wildcard hubd tests benchmarks docs/generate.py)
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --universal \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate
+
+export LC_ALL := C.UTF-8
+
+.PHONY: help
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: ## Build .venv with hubd and what it needs, nothing more
+	@config/bootstrap.sh packages $(RUNTIME_PACKAGES)
+	@config/bootstrap.sh venv runtime
+
+.PHONY: run
+run: venv ## Start the hub on 127.0.0.1:8080 (HTTP) and 127.0.0.1:2222 (SSH), everything in ./data
+	@HUBD_MAKE_RUN=1 exec $(BIN)/hubd serve $(ARGS)
+
+.PHONY: dev-venv
+dev-venv: ## Build .venv with the tools for tests and checks too
+	@config/bootstrap.sh packages $(RUNTIME_PACKAGES)
+	@config/bootstrap.sh venv dev
+
+.PHONY: test
+test: ## Install what tests need, check, and run the tests (ARGS='-k name' to choose)
+	@config/bootstrap.sh packages $(TEST_PACKAGES)
+	@config/bootstrap.sh venv dev
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -n $(JOBS) -m "not soak" $(ARGS)
+
+.PHONY: check
+check: dev-venv ## Lint, format, types and import contracts, without running tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: bench
+bench: ## Print the benchmarks as ratios to other servers, run beside ours
+	@config/bootstrap.sh packages $(TEST_PACKAGES)
+	@config/bootstrap.sh venv dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: soak
+soak: ## Run the long campaigns: kills, gigabytes, every client (hours)
+	@config/bootstrap.sh packages $(TEST_PACKAGES)
+	@config/bootstrap.sh venv dev
+	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
+
+.PHONY: docs
+docs: dev-venv ## Write docs/settings.md and config/hubd.toml anew from the declarations
+	$(BIN)/python -m docs.generate
+
+.PHONY: lock
+lock: dev-venv ## Resolve pyproject.toml into both lock files (ARGS=--upgrade for newer versions)
+	$(COMPILE) --extra build $(ARGS) --output-file requirements.lock
+	$(COMPILE) --extra build --extra dev --constraint requirements.lock $(ARGS) \
+		--output-file requirements-dev.lock
+
+# Installation as a service brings its own targets.
+-include systemd/install.mk

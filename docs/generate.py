@@ -1,0 +1,114 @@
+"""Writes what is made from the declarations in the code: ``make docs``.
+
+A test compares the files with what this would write, so neither can go stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from hubd.config import SECRET_FIELDS, Config, SettingInfo, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+_WIDTH = 98
+_TOML_INTRO = """\
+# Settings of hubd, each with its default: take the # away from those you change.
+# HUBD_NAME in the environment wins over this file, the command line over both.
+# Made by `make docs` from hubd/config.py; the same as a table: docs/settings.md.
+"""
+_MARKDOWN_INTRO = """\
+# Settings
+
+<!-- Made by `make docs` from hubd/config.py; do not edit. -->
+
+Each setting is a line of the TOML file that `hubd serve --config FILE` names
+([config/hubd.toml](../config/hubd.toml) has them all), or a variable: `HUBD_` and its name in
+capitals, lists with commas between their parts. The command line wins over the environment, the
+environment over the file. A changed file is checked and taken up without a restart where the table
+says *live*; a bad one is reported and the old settings stay. {secrets} are secrets: better in the
+environment than in a file that others can read.
+"""
+
+
+def groups() -> Iterator[tuple[str, list[SettingInfo]]]:
+    """The settings under the headings that the declarations have as comments."""
+    heading, heading_of = "", dict[str, str]()
+    for line in inspect.getsource(Config).splitlines():
+        if comment := re.match(r" {4}# (.+)$", line):
+            heading = comment[1]
+        elif declared := re.match(r" {4}(\w+): Annotated\b", line):
+            heading_of[declared[1]] = heading
+    for name, members in groupby(settings(), key=lambda info: heading_of[info.name]):
+        yield name, list(members)
+
+
+def literal(value: object) -> str:
+    """A default as TOML; JSON's strings, lists, numbers and booleans are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def unit_of(info: SettingInfo) -> str:
+    """The unit, with a large number of bytes said in a shorter way too."""
+    if info.unit == "bytes" and isinstance(info.default, int):
+        for size, word in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+            if info.default >= size and info.default % size == 0:
+                return f"bytes; the default is {info.default // size} {word}"
+    return info.unit
+
+
+def toml() -> str:
+    """The text of ``config/hubd.toml``: every setting with its default, commented out."""
+    parts = [_TOML_INTRO]
+    for heading, members in groups():
+        parts.append(f"\n# ---- {heading} ----\n")
+        for info in members:
+            notes = [info.meaning]
+            if unit := unit_of(info):
+                notes.append(f"Unit: {unit}.")
+            notes.append("Taken up while running." if info.live else "Needs a restart.")
+            comment = textwrap.fill(
+                " ".join(notes), _WIDTH, initial_indent="# ", subsequent_indent="# "
+            )
+            parts.append(f"\n{comment}\n#{info.name} = {literal(info.default)}\n")
+    return "".join(parts)
+
+
+def markdown() -> str:
+    """The text of ``docs/settings.md``."""
+    secrets = " and ".join(f"`{name}`" for name in sorted(SECRET_FIELDS))
+    parts = [_MARKDOWN_INTRO.format(secrets=secrets)]
+    for heading, members in groups():
+        parts.append(f"\n## {heading}\n\n| setting | default | unit | change | meaning |\n")
+        parts.append("| --- | --- | --- | --- | --- |\n")
+        for info in members:
+            change = "live" if info.live else "restart"
+            cells = (
+                f"`{info.name}`",
+                f"`{literal(info.default)}`",
+                unit_of(info),
+                change,
+                info.meaning.replace("|", "\\|"),
+            )
+            parts.append(f"| {' | '.join(cells)} |\n".replace("|  |", "| |"))
+    return "".join(parts)
+
+
+def texts() -> dict[Path, str]:
+    """Every generated file with what belongs in it."""
+    return {ROOT / "config" / "hubd.toml": toml(), ROOT / "docs" / "settings.md": markdown()}
+
+
+def main() -> None:
+    """Write them all."""
+    for path, text in texts().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The rows that transports may name: what the core's functions give them."""
+
+from __future__ import annotations
+
+from hubd.store.audit import Entry as AuditEntry
+from hubd.store.keys import Key
+from hubd.store.namespaces import Namespace
+from hubd.store.orgs import Member
+from hubd.store.pushes import Push, RefMove
+from hubd.store.repos import Repo
+from hubd.store.rules import RefRule
+from hubd.store.sessions import Session
+from hubd.store.tokens import Token
+from hubd.store.users import User
+
+__all__ = [
+    "AuditEntry",
+    "Key",
+    "Member",
+    "Namespace",
+    "Push",
+    "RefMove",
+    "RefRule",
+    "Repo",
+    "Session",
+    "Token",
+    "User",
+]

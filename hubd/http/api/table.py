@@ -1,0 +1,17 @@
+"""Every endpoint of the API, in the order of its documentation."""
+
+from __future__ import annotations
+
+from hubd.http.api import audit, content, credentials, history, orgs, repos, rights, users
+from hubd.http.api.endpoint import Endpoint
+
+ENDPOINTS: list[Endpoint] = [
+    *users.ENDPOINTS,
+    *credentials.ENDPOINTS,
+    *orgs.ENDPOINTS,
+    *repos.ENDPOINTS,
+    *rights.ENDPOINTS,
+    *content.ENDPOINTS,
+    *history.ENDPOINTS,
+    *audit.ENDPOINTS,
+]
