@@ -48,7 +48,9 @@ def main() -> int:
     peak = max(peaks)
     fits = peak <= plan.MEMORY_LIMIT
     verdict = "met" if fits else "MISSED"
-    print(f"daemon memory, most ever held: {peak:.0f} MB, goal {plan.MEMORY_LIMIT:.0f} MB: {verdict}")
+    print(
+        f"daemon memory, most ever held: {peak:.0f} MB, goal {plan.MEMORY_LIMIT:.0f} MB: {verdict}"
+    )
     missed = [outcome for outcome in outcomes if not outcome.met]
     return 1 if arguments.strict and (missed or not fits) else 0
 

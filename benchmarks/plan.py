@@ -30,9 +30,7 @@ def _fetches(rig: Rig) -> Iterator[Case]:
     def http(url: str) -> Step:
         return lambda: fetch_to_nowhere(url, body, least)
 
-    cached = Case(
-        "fetch http, repeated", _NGINX, http(rig.hub_url("pack")), http(theirs), goal=0.2
-    )
+    cached = Case("fetch http, repeated", _NGINX, http(rig.hub_url("pack")), http(theirs), goal=0.2)
     plain = http(rig.hub_url("pack", rig.plain))
     yield replace(cached, name="fetch http", ours=plain, goal=0.95, note="hubd's pack cache is off")
     yield replace(

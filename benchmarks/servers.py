@@ -188,7 +188,13 @@ class Nginx(Server):
         )
         file = self._place / "nginx.conf"
         file.write_text(text)
-        wrap = [program("fcgiwrap"), "-c", str(self._workers), "-s", f"unix:{self._place}/fcgi.sock"]
+        wrap = [
+            program("fcgiwrap"),
+            "-c",
+            str(self._workers),
+            "-s",
+            f"unix:{self._place}/fcgi.sock",
+        ]
         self._spawn(wrap, env={"PATH": "/usr/bin:/bin", "HOME": str(self._place)})
         self._spawn([program("nginx"), "-c", str(file), "-p", str(self._place)])
         wait_for_port(self.port)
@@ -235,9 +241,7 @@ class OpenSsh(Server):
         subprocess.run(keygen, check=True)
         (self._place / "authorized_keys").write_bytes(self._public_key.read_bytes())
         file = self._place / "sshd_config"
-        file.write_text(
-            _SSHD.format(place=self._place, port=self.port, settings=self._settings)
-        )
+        file.write_text(_SSHD.format(place=self._place, port=self.port, settings=self._settings))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self._spawn([program("sshd"), "-D", "-e", "-f", str(file)])

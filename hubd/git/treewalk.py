@@ -9,7 +9,7 @@ import msgspec
 from hubd.errors import Invalid
 from hubd.git.objects import Batch
 from hubd.git.trees import TreeEntry, parse_tree
-from hubd.types import MAX_PATH_DEPTH
+from hubd.names import MAX_PATH_DEPTH
 
 _MAX_TREE = 16 * 1024 * 1024
 
