@@ -80,9 +80,9 @@ async def commit(
         object_format=reading.repo.object_format,
     ) as pack:
         if pack.unchanged and tip is not None:
-            return Committed(tip, name, tip, unchanged=True)
+            return Committed(tip, str(name), tip, unchanged=True)
         await _push(core, reading, [Move(name, tip or _zero(pack.oid), pack.oid)], options, pack)
-        return Committed(pack.oid, name, tip)
+        return Committed(pack.oid, str(name), tip)
 
 
 async def create_ref(core: Core, actor: Actor, ref: RepoRef, name: str, oid: str) -> None:
