@@ -8,17 +8,19 @@ import fcntl
 import os
 import socket
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import asyncssh
 import msgspec
 import structlog
 from aiohttp import web
 
 from hubd import control
-from hubd.config import Config, parse_listen
+from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
 from hubd.core.housekeeping import housekeeping
@@ -44,6 +46,9 @@ from hubd.web import pages
 
 log = structlog.get_logger()
 FOLDERS = ("repos", "cache/packs", "ssh", "run", "tmp", "home")
+_ASKING_SECONDS = 0.5
+_ENDING_SECONDS = 2.0
+_SSH_PORT = 22
 
 
 class Lock:
@@ -124,9 +129,24 @@ def bind(listen: str, name: str) -> socket.socket:
 
 
 def address_of(sock: socket.socket, scheme: str, user: str = "") -> str:
-    """A URL for a bound socket."""
-    host, port = sock.getsockname()[:2]
+    """A URL for a bound socket; one bound to every address is shown as loopback."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host, port = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(name[0], name[0]), name[1]  # noqa: S104
     return f"{scheme}://{user}{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def public_ssh_url(config: Config, bound: str) -> str:
+    """How people reach the SSH server: as set, else the first public URL's host and our port."""
+    if config.public_ssh_url:
+        return config.public_ssh_url.rstrip("/")
+    host = urlsplit(config.public_urls[0]).hostname if config.public_urls else None
+    port = urlsplit(bound).port
+    if not host or not port:
+        return bound
+    name = f"[{host}]" if ":" in host else host
+    return f"ssh://git@{name}" + ("" if port == _SSH_PORT else f":{port}")
 
 
 @dataclass
@@ -134,16 +154,16 @@ class Daemon:
     """A hub with its doors open."""
 
     core: Core
-    reload_config: Callable[[], Config] | None = None
     http_url: str = ""
     ssh_url: str = ""
     _runner: web.AppRunner | None = None
-    _ssh: list[asyncssh.SSHAcceptor] = field(default_factory=list)
+    _sites: list[web.SockSite] = field(default_factory=list)
+    _ssh: ssh.Door | None = None
     _background: list[asyncio.Task[None]] = field(default_factory=list)
     _control: control.Server | None = None
 
     async def start(self) -> None:
-        """Recover, open the doors, and say so in ``run/ready.json``."""
+        """Recover, then open the doors."""
         core, config = self.core, self.core.config
         recovered = await push.recover(core)
         if recovered:
@@ -156,27 +176,23 @@ class Daemon:
             [bind(config.ssh_listen, "ssh_listen")] if config.ssh_listen else []
         )
         tls = await asyncio.to_thread(TlsFiles.load, config)
-        await self._serve_http(http_sockets, tls.context if tls else None)
-        self._ssh = await ssh.listen(core, ssh_sockets)
-        self._control = await control.serve(core, config.data / "run" / "control.sock")
         if http_sockets:
             self.http_url = address_of(http_sockets[0], "https" if tls else "http")
         if ssh_sockets:
             self.ssh_url = address_of(ssh_sockets[0], "ssh", "git@")
-        core.ssh_url = config.public_ssh_url or self.ssh_url
-        notifier = Notifier()
-        watch = watch_loop(core.metrics.loop_lag_seconds)
-        for name, work in {
-            "housekeeping": housekeeping(core),
-            "loop watch": watch,
-            "watchdog": notifier.watchdog(),
-        }.items():
-            self._background.append(core.tasks.start(work, name))
+        core.ssh_url = public_ssh_url(config, self.ssh_url)
+        await self._serve_http(http_sockets, tls.context if tls else None)
+        self._ssh = await ssh.listen(core, ssh_sockets)
+        self._control = await control.serve(core, config.data / "run" / "control.sock")
+        self.keep_running(housekeeping(core), "housekeeping")
+        self.keep_running(watch_loop(core.metrics.loop_lag_seconds), "loop watch")
+        self.keep_running(Notifier().watchdog(), "watchdog")
         if tls:
-            self._background.append(core.tasks.start(tls.watch(), "certificate watch"))
-        await asyncio.to_thread(self._announce)
-        notifier.ready(f"serving {self.http_url} and {self.ssh_url}")
-        log.info("start.ready", http=self.http_url, ssh=self.ssh_url)
+            self.keep_running(tls.watch(), "certificate watch")
+
+    def keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run until the daemon stops; the stop does not wait for it."""
+        self._background.append(self.core.tasks.start(work, name))
 
     async def _serve_http(
         self, sockets: list[socket.socket], context: ssl.SSLContext | None
@@ -189,14 +205,22 @@ class Daemon:
             access_log=None,
             handle_signals=False,
             keepalive_timeout=config.idle_timeout,
-            shutdown_timeout=config.shutdown_grace,
+            # What is in flight is waited for in ``stop``; this is for what did not finish.
+            shutdown_timeout=_ENDING_SECONDS,
             auto_decompress=True,
         )
         await self._runner.setup()
         for sock in sockets:
-            await web.SockSite(self._runner, sock, ssl_context=context, backlog=1024).start()
+            self._sites.append(web.SockSite(self._runner, sock, ssl_context=context, backlog=1024))
+            await self._sites[-1].start()
 
-    def _announce(self) -> None:
+    async def announce(self) -> None:
+        """Say in ``run/ready.json``, to the service manager and in the log that all is ready."""
+        await asyncio.to_thread(self._write_ready)
+        Notifier().ready(f"serving {self.http_url} and {self.ssh_url}")
+        log.info("start.ready", http=self.http_url, ssh=self.ssh_url)
+
+    def _write_ready(self) -> None:
         ready = {"http": self.http_url, "ssh": self.ssh_url, "pid": os.getpid()}
         file = self.core.config.data / "run" / "ready.json"
         temporary = file.with_suffix(".tmp")
@@ -204,7 +228,8 @@ class Daemon:
         temporary.rename(file)
 
     def apply(self, config: Config) -> None:
-        """Take up changed settings."""
+        """Take up the changed settings that need no restart."""
+        config = with_live(self.core.config, config)
         self.core.apply(config)
         set_level(config.log_level)
 
@@ -214,15 +239,34 @@ class Daemon:
         Notifier().stopping()
         with contextlib.suppress(FileNotFoundError):
             (self.core.config.data / "run" / "ready.json").unlink()
-        for acceptor in self._ssh:
-            acceptor.close()
+        # Sockets of a service manager stay open there: who comes now waits for the next daemon.
+        if self._ssh is not None:
+            self._ssh.close()
+        for http_site in self._sites:
+            await http_site.stop()
         if self._control is not None:
             await self._control.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.gather(
-            self._runner.cleanup() if self._runner else asyncio.sleep(0),
+            self._drain_http(grace),
+            self._ssh.drain(grace) if self._ssh else asyncio.sleep(0),
             self.core.tasks.drain(grace),
         )
+        if self._runner is not None:
+            await self._runner.cleanup()
         await dismantle(self.core)
+
+    async def _drain_http(self, seconds: float) -> None:
+        server = self._runner.server if self._runner else None
+        if server is None:
+            return
+        started = time.monotonic()
+        told = False
+        while server.connections and time.monotonic() - started < seconds:
+            # A client that was accepted just now gets the time to say what it wants.
+            if not told and time.monotonic() - started > _ASKING_SECONDS:
+                told = True
+                server.pre_shutdown()
+            await asyncio.sleep(0.05)

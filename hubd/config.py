@@ -6,7 +6,9 @@ from these declarations.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 def _meta(text: str, *, unit: str = "", live: bool = False, ge: int | None = None) -> msgspec.Meta:
     """A setting's declaration; ``live`` ones take effect without a restart."""
     return msgspec.Meta(description=text, ge=ge, extra={"unit": unit, "live": live})
+
+
+_RATE = re.compile(r"[1-9]\d{0,8}\s*/\s*(?:[1-9]\d{0,5}\s*)?(?:second|minute|hour|day)s?\Z")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -214,6 +219,20 @@ def _validate(config: Config) -> None:
         raise Invalid("log_format is json or console.")
     if config.log_level not in {"debug", "info", "warning", "error"}:
         raise Invalid("log_level is debug, info, warning or error.")
+    for name in ("sign_in_rate", "api_rate"):
+        if not _RATE.match(getattr(config, name)):
+            raise Invalid(f"{name}: {getattr(config, name)!r} is not of the form 20/minute.")
+    _validate_addresses(config)
+
+
+def _validate_addresses(config: Config) -> None:
+    for network in config.trusted_proxies:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise Invalid(f"trusted_proxies: {network!r} is no address or network.") from None
+    if config.public_ssh_url and not config.public_ssh_url.startswith("ssh://"):
+        raise Invalid("public_ssh_url is of the form ssh://git@HOST:PORT.")
     for url in config.public_urls:
         if not url.startswith(("http://", "https://")) or url.rstrip("/").count("/") > 2:  # noqa: PLR2004
             raise Invalid(f"public_urls: {url!r} is not of the form https://HOST[:PORT].")
@@ -234,3 +253,9 @@ def needs_restart(old: Config, new: Config) -> list[str]:
         for info in settings()
         if not info.live and getattr(old, info.name) != getattr(new, info.name)
     ]
+
+
+def with_live(old: Config, new: Config) -> Config:
+    """The old settings with the new values of those that take effect without a restart."""
+    live = {info.name: getattr(new, info.name) for info in settings() if info.live}
+    return msgspec.structs.replace(old, **live)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -220,14 +221,18 @@ async def serve(core: Core, path: Path) -> Server:
         finally:
             writer.close()
 
-    # Made under another name first: between bind and chmod nobody must find it.
+    # Made under another name first: between bind and chmod nobody must find it. The mask is the
+    # whole process's, so nothing may run between setting and restoring it.
     hidden = path.with_suffix(".new")
     hidden.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old_mask = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(client, hidden, limit=_LIMIT)
+        sock.bind(str(hidden))
     finally:
         os.umask(old_mask)
+    sock.setblocking(False)
+    server = await asyncio.start_unix_server(client, sock=sock, limit=_LIMIT)
     hidden.rename(path)
     return Server(server, path)
 

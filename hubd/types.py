@@ -465,3 +465,9 @@ class RepoRef:
         if len(parts) != 2:  # noqa: PLR2004
             raise Invalid("This is not the address of a repository.")
         return cls.parse(kind, f"{parts[0]}/{parts[1].removesuffix('.git')}")
+
+
+def plain_address(text: str) -> str:
+    """A client's address; one that reached an IPv6 socket over IPv4 is written as IPv4."""
+    mapped = text.lower().removeprefix("::ffff:")
+    return mapped if mapped != text.lower() and "." in mapped else text

@@ -29,6 +29,10 @@ def main() -> None:
     except HubError as error:
         print(f"hubd: {error.sentence}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"hubd: {place}{error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

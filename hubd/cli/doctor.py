@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import click
 
-from hubd.cli.operate import place_options, settings_of
+from hubd import procs
+from hubd.cli.operate import become_owner, place_options, settings_of
 from hubd.config import Config, parse_listen
 from hubd.errors import HubError
 from hubd.store.engine import Store
@@ -40,6 +40,7 @@ class Check:
 def doctor(config_file: Path | None, data_dir: str | None) -> None:
     """Check programs, directories, database, clock and ports; fails if something is wrong."""
     config = settings_of(config_file, data_dir)
+    become_owner(config)
     checks = [*_programs(), *_directories(config), *_database(config), *_clock(), *_ports(config)]
     for check in checks:
         print(f"{'ok  ' if check.ok else 'FAIL'} {check.text}")
@@ -60,12 +61,17 @@ def _programs() -> Iterator[Check]:
         if shutil.which(name) is None:
             yield Check(False, f"{name} is not installed", fix)
             continue
-        out = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
-        match = re.search(r"(\d+)\.(\d+)", out.stdout)
+        out = asyncio.run(_output(arguments))
+        match = re.search(r"(\d+)\.(\d+)", out)
         version = (int(match[1]), int(match[2])) if match else (0, 0)
         wanted = ".".join(map(str, least))
         text = f"{name} {'.'.join(map(str, version))} (at least {wanted})"
         yield Check(version >= least, text, fix)
+
+
+async def _output(argv: list[str]) -> str:
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
+    return (await procs.run(argv, env=env, timeout=20)).out.decode("utf-8", "replace")
 
 
 def _directories(config: Config) -> Iterator[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,17 +39,57 @@ def settings_of(
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
     """The settings a command works with."""
-    file = config_file or _default_file()
-    return load(file, overrides={"data_dir": data_dir, **(overrides or {})})
+    file = config_file or default_file()
+    environ = {**_beside(file), **os.environ} if file else os.environ
+    return load(file, environ, {"data_dir": data_dir, **(overrides or {})})
 
 
-def _default_file() -> Path | None:
+def default_file() -> Path | None:
+    """The settings file where none is named: ``HUBD_CONFIG``, else the installation's own."""
     named = os.environ.get("HUBD_CONFIG")
-    return Path(named) if named else None
+    if named:
+        return Path(named)
+    installed = Path(sys.prefix) / "etc" / "hubd.toml"
+    return installed if installed.exists() else None
+
+
+def _beside(file: Path) -> dict[str, str]:
+    """``hubd.env`` next to the settings: what the service gets from it, commands need too."""
+    env = file.resolve().with_name("hubd.env")
+    try:
+        lines = env.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        if "INVOCATION_ID" in os.environ:
+            return {}  # the service manager has read it for us, with root's eyes
+        raise Invalid(
+            f"{env} cannot be read: {error.strerror}.", hint="Run as root or as the hub's user."
+        ) from error
+    pairs = (line.strip().partition("=") for line in lines if not line.lstrip().startswith("#"))
+    return {name.strip(): _unquoted(value.strip()) for name, found, value in pairs if found}
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
+
+
+def become_owner(config: Config) -> None:
+    """Root becomes the user that owns the data: files of root's would lock the daemon out."""
+    if os.geteuid() != 0 or not config.data.exists():
+        return
+    owner = config.data.stat()
+    if owner.st_uid == 0:
+        return
+    os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
 
 
 def operate(config: Config, op: str, **args: Any) -> Any:
     """Do an administrator's operation, daemon running or not; raises ``HubError``."""
+    become_owner(config)
     return asyncio.run(_operate(config, op, args))
 
 

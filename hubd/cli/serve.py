@@ -15,7 +15,7 @@ import structlog
 from watchfiles import awatch
 
 from hubd import app
-from hubd.cli.operate import place_options, settings_of
+from hubd.cli.operate import become_owner, default_file, place_options, settings_of
 from hubd.config import Config, needs_restart
 from hubd.core import accounts, credentials
 from hubd.core.context import Core
@@ -46,12 +46,13 @@ def serve(
         return settings_of(config_file, data_dir, overrides)
 
     config = read()
+    become_owner(config)
     setup(config)
     failpoints.arm(os.environ)
     if sys.version_info < (3, 12):
         # One thread per child process is what the default costs.
         asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
-    sys.exit(asyncio.run(_serve(config, read, config_file)))
+    sys.exit(asyncio.run(_serve(config, read, config_file or default_file())))
 
 
 async def _serve(config: Config, read: Reader, config_file: Path | None) -> int:
@@ -61,17 +62,18 @@ async def _serve(config: Config, read: Reader, config_file: Path | None) -> int:
         loop.add_signal_handler(number, stop.set)
     lock = app.Lock(config.data)
     try:
-        core = await app.build(config)
-        daemon = app.Daemon(core)
-        await daemon.start()
-        await _first_start(core, daemon)
-        if config_file is not None:
-            watching = _watch(daemon, read, config_file)
-            core.tasks.start(watching, "settings watch")
+        daemon = app.Daemon(await app.build(config))
+        try:
+            await daemon.start()
+            await _first_start(daemon.core, daemon)
             loop.add_signal_handler(signal.SIGHUP, _reload, daemon, read)
-        await stop.wait()
-        log.info("stop.begun")
-        await daemon.stop()
+            if config_file is not None:
+                daemon.keep_running(_watch(daemon, read, config_file), "settings watch")
+            await daemon.announce()
+            await stop.wait()
+            log.info("stop.begun")
+        finally:
+            await daemon.stop()
         log.info("stop.done")
     finally:
         lock.release()

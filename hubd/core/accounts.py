@@ -20,7 +20,6 @@ from hubd.store.users import User
 from hubd.types import Actor, ActorKind, HubAction, Visibility, check_name
 
 _EMAIL = re.compile(r"[^@\s<>\"']{1,64}@[^@\s<>\"']{1,190}\Z")
-_SESSION_TOUCH_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)

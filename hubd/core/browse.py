@@ -14,6 +14,7 @@ from hubd.core.context import Core
 from hubd.core.repos import Found
 from hubd.errors import Invalid, NotFound
 from hubd.git import diff as git_diff
+from hubd.git import last as git_last
 from hubd.git import log as git_log
 from hubd.git.diff import Diff, FileDiff, Hunk, Line
 from hubd.git.log import CommitInfo, Person
@@ -255,7 +256,7 @@ async def tree(
     shown = lines[offset : offset + limit]
     entries = await _entries(batch, place, shown, with_sizes=with_sizes)
     if with_commits and shown:
-        last = await git_log.last_commits(
+        last = await git_last.last_commits(
             core.git, at_.found.path, at_.commit, place, [line.name for line in shown]
         )
         entries = [_with_last(entry, last.get(entry.name)) for entry in entries]

@@ -26,6 +26,8 @@ from hubd.types import Actor, RepoAction, RepoRef
 MAX_REQUEST = 10 * 1024 * 1024
 # A request with more wants than this is no clone that many will repeat.
 _MAX_CACHED_REQUEST = 1024 * 1024
+# What upload-pack says when it refuses (an ERR packet) is short; more is a pack that broke off.
+_MAX_REFUSAL = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ async def answer_v2(core: Core, reading: Reading, body: bytes) -> AsyncIterator[
         refs = await core.refs.get(reading.path)
         yield Source(data=render_ls_refs(refs, request))
         return
-    if reading.repo.size_bytes > core.config.pack_cache_limit // 2:
-        # Too large to spool: straight from the child.
+    size = reading.repo.size_bytes
+    if size > core.config.pack_cache_limit // 2 or not core.packs.has_room(size):
+        # Too large to spool, or the disk is full: straight from the child.
         core.metrics.fetches_total.labels(reading.actor.channel.value, "no").inc()
         async with _uncached(core, reading, "version=2") as child:
             core.tasks.start(feed(child, body), "upload-pack request")
@@ -78,6 +81,7 @@ async def answer_v2(core: Core, reading: Reading, body: bytes) -> AsyncIterator[
     key = await _cache_key(core, reading, request, body)
     answer = await _spooled(core, reading, key, body)
     try:
+        await answer.begun()
         yield Source(answer=answer)
     finally:
         core.packs.release(answer)
@@ -160,7 +164,10 @@ async def _fill(core: Core, reading: Reading, answer: Answer, body: bytes) -> No
             else:
                 return False
             await feeding
-            return await child.wait() == 0
+            if await child.wait() != 0:
+                answer.is_refusal = 0 < size <= _MAX_REFUSAL
+                return answer.is_refusal
+            return True
 
     await core.packs.fill(answer, fill)
 

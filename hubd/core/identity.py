@@ -12,16 +12,17 @@ import secrets
 import string
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 from passlib.hash import argon2
 
 from hubd.core.context import Core
 from hubd.errors import SignInNeeded
-from hubd.store import keys, queries, tokens, users
+from hubd.store import keys, queries, sessions, tokens, users
 from hubd.store.engine import Connection
 from hubd.store.keys import Key
+from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
 from hubd.types import Actor, ActorKind, Scope, TokenLimits
@@ -30,6 +31,7 @@ TOKEN_PREFIX = "hubd_"  # noqa: S105
 _ALPHABET = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 43  # 62⁴³ > 2²⁵⁶
 _TOUCH_SECONDS = 60.0
+_SESSION_TOUCH_SECONDS = 300.0
 # argon2id with 19 MiB and two passes, one at a time: the daemon's memory stays flat.
 _ARGON2 = argon2.using(type="ID", memory_cost=19 * 1024, time_cost=2, parallelism=1)
 _hashing = asyncio.Semaphore(1)
@@ -146,13 +148,25 @@ async def by_password(core: Core, name: str, password: str, seen: Actor) -> User
     return user
 
 
-async def by_session(core: Core, secret: str, seen: Actor) -> tuple[Actor, str] | None:
-    """The actor of a browser session and the session's CSRF secret, or None."""
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that is signed in: who uses it, and its session with the CSRF secret."""
+
+    actor: Actor
+    user: User
+    session: Session
+
+
+async def by_session(core: Core, secret: str, seen: Actor) -> Browser | None:
+    """The account behind a session cookie, or None."""
     async with core.store.read() as conn:
         found = await queries.session_user(conn, digest(secret))
     if found is None:
         return None
     session, user = found
-    if session.expires_at <= time.time() or user.disabled_at is not None:
+    now = time.time()
+    if session.expires_at <= now or user.disabled_at is not None:
         return None
-    return _actor_of(user, seen), session.csrf
+    if now - session.last_seen_at > _SESSION_TOUCH_SECONDS:
+        _touch(core, f"session {session.id}", lambda conn: sessions.touch(conn, session.id, now))
+    return Browser(_actor_of(user, seen), user, session)

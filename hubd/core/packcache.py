@@ -18,9 +18,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
+from hubd.errors import HubError, Unavailable
 from hubd.obs.failpoints import afail
 
+log = structlog.get_logger()
 PIECE = 1024 * 1024
+LEAST_FREE = 64 * 1024 * 1024
 
 
 @dataclass
@@ -34,6 +39,10 @@ class Answer:
     complete: bool = False
     failed: bool = False
     readers: int = 0
+    # git ended with an error, but told it in its own protocol: whole, though not to be kept.
+    is_refusal: bool = False
+    # Why nothing could be made, where that is known.
+    error: HubError | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def grew(self, size: int) -> None:
@@ -46,12 +55,19 @@ class Answer:
         self.complete, self.failed = True, failed
         self._wake()
 
+    async def begun(self) -> None:
+        """Wait for the first byte; raises the ``HubError`` that came instead of it."""
+        while not self.size and not self.complete:
+            await self._changed.wait()
+        if self.error is not None and not self.size:
+            raise self.error
+
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     async def ranges(self) -> AsyncIterator[tuple[int, int]]:
-        """(offset, length) of what is new, until the end; ``OSError`` if the child failed."""
+        """(offset, length) of what is new, until the end; ``Unavailable`` if the child failed."""
         offset = 0
         while True:
             changed = self._changed
@@ -64,7 +80,7 @@ class Answer:
             else:
                 await changed.wait()
         if self.failed:
-            raise OSError("the pack could not be made")
+            raise Unavailable("The pack could not be made.", hint="Tell the operator.")
 
 
 Fill = Callable[[int, Callable[[int], None]], Awaitable[bool]]
@@ -137,21 +153,30 @@ class PackCache:
         answer.readers += 1
         try:
             ok = await fill(answer.descriptor, answer.grew)
-            if ok:
+            if ok and not answer.is_refusal:
                 await afail("fetch.cache.before_rename")
                 # Without a key, or forgotten meanwhile: serve the readers, keep nothing.
                 if self._growing.get(answer.path) is answer:
                     answer.temporary.replace(answer.path)
                     self._used += answer.size
+        except HubError as error:
+            answer.error = error  # for the readers, who tell their clients
+        except OSError as error:
+            log.error("packcache.failed", reason=str(error))
+            answer.error = Unavailable("The server's storage is full.", hint="Tell the operator.")
         finally:
-            if not ok or self._growing.get(answer.path) is not answer:
-                answer.temporary.unlink(missing_ok=True)
+            answer.temporary.unlink(missing_ok=True)  # renamed already if it is kept
             if self._growing.get(answer.path) is answer:
                 del self._growing[answer.path]
             answer.ended(failed=not ok)
             self.release(answer)
             if self._used > self._limit:
                 await self.sweep()
+
+    def has_room(self, size: int) -> bool:
+        """Whether an answer of this size can be spooled; a full disk must not stop reading."""
+        free = os.statvfs(self._dir)
+        return free.f_bavail * free.f_frsize > size + LEAST_FREE
 
     def release(self, answer: Answer) -> None:
         """One reader less; the last one closes the file."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hubd.errors import Invalid
-from hubd.git.process import Git
+from hubd.git.process import Git, empty_tree
 
 MAX_FILES = 300
 MAX_BYTES = 2 * 1024 * 1024
@@ -93,13 +93,6 @@ async def diff(git: Git, path: Path, old: str | None, new: str) -> Diff:
         deletions=sum(removed for _, removed, _ in counts.values()),
         truncated=total > len(files),
     )
-
-
-def empty_tree(like: str) -> str:
-    """The id of the tree without entries, in the object format of another id."""
-    if len(like) == 40:  # noqa: PLR2004
-        return "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-    return "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
 
 
 _COMMON = ("--no-ext-diff", "--no-textconv", "--find-renames", "-l1000", "--no-color", "-r")

@@ -1,35 +1,44 @@
-"""History: commits of a repository or a path, and the last commit of each entry of a folder."""
+"""History: the commits of a repository or of one path, and what a commit object says."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from hubd.errors import Unavailable
 from hubd.git.process import Git
+from hubd.git.streams import records
 from hubd.procs import Child
 
-# NUL ends each field; no value can hold one.
-_FIELDS = ("%H", "%T", "%P", "%an", "%ae", "%at", "%cn", "%ce", "%ct", "%s", "%b")
-_FORMAT = "%x00".join(_FIELDS) + "%x00"
-_COUNT = len(_FIELDS)
-_READ = 65536
-_MAX_MESSAGE = 65536
-_MAX_FIELD = 16 * 1024 * 1024
+_MAX_SUBJECT = 1000
+_MAX_BODY = 65536
+LATEST = 253402300799  # the last second of the year 9999
+_PERSON = re.compile(rb"(.*?) ?<([^>\n]*)>(?: +(-?\d{1,20}))?(?: +([+-]\d{4}))?")
+_SIGNATURES = {
+    b"-----BEGIN PGP": "pgp",
+    b"-----BEGIN SSH": "ssh",
+    b"-----BEGIN SIGNED": "x509",
+}
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who a commit names, and when (UTC epoch seconds)."""
+    """Who a commit names, and when (UTC epoch seconds; ``tz`` in minutes east of UTC)."""
 
     name: str
     email: str
     time: float
+    tz: int = 0
 
 
 class CommitInfo(msgspec.Struct, frozen=True):
-    """A commit's facts, as text for people: undecodable bytes are replaced."""
+    """A commit's facts, as text for people: undecodable bytes are replaced.
+
+    ``signature`` is pgp, ssh or x509 if there is one; nobody has verified it.
+    """
 
     oid: str
     tree: str
@@ -38,27 +47,64 @@ class CommitInfo(msgspec.Struct, frozen=True):
     committer: Person
     subject: str
     body: str
+    signature: str | None = None
 
 
-def _commit(fields: Sequence[bytes]) -> CommitInfo:
-    text = [field.decode("utf-8", "replace") for field in fields]
+NOBODY = Person("", "", 0.0)
+
+
+def parse_commit(oid: str, text: bytes, indent: bytes = b"") -> CommitInfo:
+    """Parse a commit object, or its raw form in a log, whose message is indented.
+
+    Never fails: what a hostile or old tool left out is empty.
+    """
+    head, _, message = text.partition(b"\n\n")
+    tree = ""
+    parents: list[str] = []
+    people = {b"author": NOBODY, b"committer": NOBODY}
+    signature = None
+    for line in head.split(b"\n"):
+        key, _, value = line.partition(b" ")
+        if key == b"tree":
+            tree = value.decode("ascii", "replace")
+        elif key == b"parent":
+            parents.append(value.decode("ascii", "replace"))
+        elif key in people:
+            people[key] = parse_person(value)
+        elif key in {b"gpgsig", b"gpgsig-sha256"}:
+            signature = next((v for k, v in _SIGNATURES.items() if value.startswith(k)), "other")
+    subject, body = _parts(message, indent)
     return CommitInfo(
-        oid=text[0].strip(),
-        tree=text[1],
-        parents=tuple(text[2].split()),
-        author=Person(text[3], text[4], _time(text[5])),
-        committer=Person(text[6], text[7], _time(text[8])),
-        subject=text[9][:1000],
-        body=text[10].strip()[:_MAX_MESSAGE],
+        oid, tree, tuple(parents), people[b"author"], people[b"committer"], subject, body, signature
     )
 
 
-def _time(text: str) -> float:
+def parse_person(value: bytes) -> Person:
+    """Parse ``NAME <EMAIL> SECONDS ZONE``; what is malformed is empty."""
+    match = _PERSON.match(value)
+    if match is None:
+        return Person(_text(value[:_MAX_SUBJECT]), "", 0.0)
+    name, email, seconds, zone = match.groups()
     # Clamped: a commit may claim any year.
-    try:
-        return float(min(max(int(text), 0), 253402300799))
-    except ValueError:
-        return 0.0
+    time = min(max(int(seconds or 0), 0), LATEST)
+    minutes = int(zone[1:3]) * 60 + int(zone[3:]) if zone else 0
+    if zone and zone.startswith(b"-"):
+        minutes = -minutes
+    return Person(_text(name[:_MAX_SUBJECT]), _text(email[:_MAX_SUBJECT]), float(time), minutes)
+
+
+def _parts(message: bytes, indent: bytes) -> tuple[str, str]:
+    """The first paragraph on one line, and the rest."""
+    lines = [line.removeprefix(indent).rstrip() for line in message[: 2 * _MAX_BODY].split(b"\n")]
+    while lines and not lines[0]:
+        lines.pop(0)
+    end = lines.index(b"") if b"" in lines else len(lines)
+    subject = _text(b" ".join(lines[:end]))[:_MAX_SUBJECT]
+    return subject, _text(b"\n".join(lines[end:])).strip("\n")[:_MAX_BODY]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 async def log(
@@ -71,91 +117,64 @@ async def log(
     limit: int = 50,
     exclude: str | None = None,
 ) -> list[CommitInfo]:
-    """Commits from ``commit`` back, newest first; those that ``exclude`` reaches are left out."""
+    """Commits from ``commit`` back, newest first; those that ``exclude`` reaches are left out.
+
+    Raises ``Unavailable`` after ``git_timeout`` seconds.
+    """
     if limit <= 0:
         return []
-    revisions = [commit] if exclude is None else [commit, f"^{exclude}"]
-    out = await git.run(
-        path,
-        "log",
-        "--no-show-signature",
-        "--no-color",
-        values={
-            "format": _FORMAT,
-            "max-count": str(limit),
-            "skip": str(skip),
-        },
-        args=[*revisions, "--", f":(top,literal){repo_path}"] if repo_path else [*revisions, "--"],
-    )
-    fields = out.split(b"\0")
-    return [_commit(fields[i : i + _COUNT]) for i in range(0, len(fields) - _COUNT, _COUNT)]
-
-
-async def last_commits(
-    git: Git, path: Path, commit: str, folder: str, names: Collection[str]
-) -> dict[str, CommitInfo]:
-    """The newest commit that touched each of these entries of a folder.
-
-    One streaming log over the folder, ended as soon as every name has been seen.
-    """
     child = await git.start(
         path,
-        "log",
-        "--raw",
-        "-z",
-        "--no-renames",
-        "--no-abbrev",
-        "--diff-merges=first-parent",
-        "--no-show-signature",
-        "--no-color",
-        values={"format": "%x01" + _FORMAT},
-        args=[commit, "--", f":(top,literal){folder}"] if folder else [commit, "--"],
+        "rev-list",
+        "--header",
+        values={"max-count": str(limit), "skip": str(max(skip, 0))},
+        args=_revisions(commit, exclude),
+        paths=[repo_path] if repo_path else [],
         stdin=False,
     )
     try:
-        return await _last_of(child, folder, set(names))
+        async with asyncio.timeout(git.timeout):
+            commits = await _read_log(child)
+            if await child.wait():
+                raise Unavailable(
+                    "git could not read the history.", details={"stderr": child.error_text}
+                )
+    except TimeoutError:
+        raise Unavailable("Reading this history takes too long.") from None
     finally:
-        await child.kill()
+        await asyncio.shield(child.kill())
+    return commits
 
 
-async def _last_of(child: Child, folder: str, waiting: set[str]) -> dict[str, CommitInfo]:
-    prefix = f"{folder}/" if folder else ""
-    found: dict[str, CommitInfo] = {}
-    now: CommitInfo | None = None
-    reader = _Fields(child)
-    while waiting and (field := await reader.next()) is not None:
-        if b"\x01" in field:
-            head = [field.rpartition(b"\x01")[2]]
-            while len(head) < _COUNT and (more := await reader.next()) is not None:
-                head.append(more)
-            now = _commit(head) if len(head) == _COUNT else None
-        elif field.lstrip(b"\n").startswith(b":"):
-            name_field = await reader.next()
-            if name_field is None or now is None:
-                continue
-            name = name_field.decode("utf-8", "surrogateescape").removeprefix(prefix)
-            first = name.split("/", 1)[0]
-            if first in waiting:
-                waiting.discard(first)
-                found[first] = now
-    return found
+def _revisions(commit: str, exclude: str | None) -> Sequence[str]:
+    return [commit] if exclude is None else [commit, f"^{exclude}"]
 
 
-class _Fields:
-    """NUL-terminated fields of a child's output."""
+async def _read_log(child: Child) -> list[CommitInfo]:
+    commits: list[CommitInfo] = []
+    async for record in records(child):
+        oid, _, text = record.partition(b"\n")
+        if text:
+            commits.append(parse_commit(oid.decode("ascii", "replace"), text, b"    "))
+    return commits
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
-        self._ready: list[bytes] = []
-        self._rest = b""
 
-    async def next(self) -> bytes | None:
-        while not self._ready:
-            piece = await self._child.read(_READ)
-            if not piece:
-                return None
-            *complete, self._rest = (self._rest + piece).split(b"\0")
-            if len(self._rest) > _MAX_FIELD:
-                raise Unavailable("A commit's text is too long to read.")
-            self._ready = complete[::-1]
-        return self._ready.pop()
+async def count(
+    git: Git,
+    path: Path,
+    commit: str,
+    repo_path: str = "",
+    *,
+    limit: int = 100_000,
+    exclude: str | None = None,
+) -> int:
+    """How many commits ``log`` would list in all; counting stops at ``limit``."""
+    out = await git.run(
+        path,
+        "rev-list",
+        "--count",
+        values={"max-count": str(limit)},
+        args=_revisions(commit, exclude),
+        paths=[repo_path] if repo_path else [],
+    )
+    return int(out)

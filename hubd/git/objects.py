@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from hubd.errors import Invalid, TooLarge, Unavailable
+from hubd.errors import Invalid, NotFound, TooLarge, Unavailable
 from hubd.git.process import Git
 from hubd.procs import Child
 
-_PORTION = 128
+# The capacity of a pipe is never below one page (pipe(7)).
+_PORTION_BYTES = 4096
 _READ = 256 * 1024
 MAX_CONTENT = 64 * 1024 * 1024
 
@@ -76,8 +76,7 @@ class Batch:
         """As ``info``, for several, in their order."""
         found: list[ObjectInfo | None] = []
         async with self._talk() as child:
-            for start in range(0, len(specs), _PORTION):
-                portion = specs[start : start + _PORTION]
+            for portion in _portions(specs):
                 await self._ask(child, "info", portion)
                 found += [_parse_head(await self._line(child)) for _ in portion]
         return found
@@ -91,22 +90,28 @@ class Batch:
             raise TooLarge("This object is too large to show.")
         return info, (await self.contents_many([info.oid]))[info.oid]
 
-    async def contents_many(self, oids: Sequence[str]) -> dict[str, bytes]:
-        """The bytes of several objects that are known to be small; raises for a missing one."""
+    async def contents_many(
+        self, oids: Sequence[str], limit: int = MAX_CONTENT
+    ) -> dict[str, bytes]:
+        """The bytes of several objects that are known to be small.
+
+        Raises ``Unavailable`` for a missing one, ``TooLarge`` for one over ``limit`` bytes.
+        """
         found: dict[str, bytes] = {}
         wanted = list(dict.fromkeys(oids))
         async with self._talk() as child:
-            for start in range(0, len(wanted), _PORTION):
-                portion = wanted[start : start + _PORTION]
+            for portion in _portions(wanted):
                 await self._ask(child, "contents", portion)
                 for oid in portion:
                     head = _parse_head(await self._line(child))
                     if head is None:
                         raise Unavailable("An object is missing.", details={"oid": oid})
+                    if head.size > limit:
+                        raise TooLarge("An object is larger than the server reads whole.")
                     found[oid] = (await self._bytes(child, head.size + 1))[:-1]
         return found
 
-    async def stream(self, oid: str) -> AsyncIterator[bytes]:
+    async def stream(self, oid: str) -> AsyncGenerator[bytes, None]:
         """The bytes of a large object, in pieces."""
         async with self._talk() as child:
             await self._ask(child, "contents", [oid])
@@ -141,10 +146,11 @@ class Batch:
             self._broken = False
 
     async def _ask(self, child: Child, command: str, specs: Sequence[str]) -> None:
-        if any("\n" in spec or "\0" in spec for spec in specs):
-            raise Invalid("An object name has a line feed.")
         lines = "".join(f"{command} {spec}\n" for spec in specs)
-        await child.write(lines.encode("utf-8", "surrogateescape"))
+        try:
+            await child.write(lines.encode("utf-8", "surrogateescape"))
+        except BrokenPipeError:
+            raise Unavailable("git stopped.", details={"stderr": child.error_text}) from None
 
     async def _line(self, child: Child) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
@@ -167,6 +173,26 @@ class Batch:
         self._buffer += piece
 
 
+def _portions(specs: Sequence[str]) -> Iterator[list[str]]:
+    """Requests that fit into the smallest pipe, so that asking never waits for an answer's reader.
+
+    Raises ``Invalid`` before anything is asked if a spec could be taken for two.
+    """
+    if any("\n" in spec or "\0" in spec for spec in specs):
+        raise Invalid("An object name has a line feed.")
+    portion: list[str] = []
+    size = 0
+    for spec in specs:
+        length = len(spec.encode("utf-8", "surrogateescape")) + len("contents \n")
+        if portion and size + length > _PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(spec)
+        size += length
+    if portion:
+        yield portion
+
+
 def _parse_head(line: bytes) -> ObjectInfo | None:
     parts = line.rsplit(b" ", 2)
     if line.endswith((b" missing", b" ambiguous")) or len(parts) != 3:  # noqa: PLR2004
@@ -175,42 +201,181 @@ def _parse_head(line: bytes) -> ObjectInfo | None:
     return ObjectInfo(oid.decode(), kind.decode(), int(size))
 
 
-class ObjectPool:
-    """Open children of the repositories read lately."""
+class _Open:
+    """A child of the pool: how many use or wait for it, and when it falls idle."""
 
-    def __init__(self, git: Git, *, most: int = 16, idle_seconds: float = 60.0) -> None:
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.users = 0
+        self.used = time.monotonic()
+
+
+class ObjectPool:
+    """Open children of the repositories read lately, a few for each.
+
+    ``most`` bounds the children in all (those in use may exceed it), ``per_repo`` those of one
+    repository; beyond that callers queue. Children idle for ``idle_seconds`` are ended.
+    """
+
+    def __init__(
+        self, git: Git, *, most: int = 16, per_repo: int = 2, idle_seconds: float = 60.0
+    ) -> None:
         self._git = git
         self._most = most
+        self._per_repo = per_repo
         self._idle_seconds = idle_seconds
-        self._open: OrderedDict[Path, tuple[Batch, float]] = OrderedDict()
+        self._open: dict[Path, list[_Open]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def borrow(self, path: Path) -> AsyncIterator[Batch]:
+        """A child of this repository, perhaps shared with others; it stays open meanwhile."""
+        found = self._pick(path)
+        found.users += 1
+        try:
+            yield found.batch
+        finally:
+            found.users -= 1
+            found.used = time.monotonic()
+            if not found.users and found not in self._open.get(path, ()):
+                # Forgotten while in use: nobody else will end it.
+                self._end(found)
+            self._set_timer()
+
+    def _pick(self, path: Path) -> _Open:
+        here = self._open.setdefault(path, [])
+        free = next((one for one in here if not one.users), None)
+        if free is not None:
+            return free
+        if len(here) >= self._per_repo:
+            return min(here, key=lambda one: one.users)
+        self._make_room()
+        found = _Open(Batch(self._git, path))
+        # Making room may have dropped the list of a repository without children.
+        self._open.setdefault(path, here).append(found)
+        return found
+
+    def _make_room(self) -> None:
+        excess = sum(map(len, self._open.values())) + 1 - self._most
+        if excess > 0:
+            for path, one in sorted(self._idle(), key=lambda pair: pair[1].used)[:excess]:
+                self._drop(path, one)
+
+    def _idle(self) -> list[tuple[Path, _Open]]:
+        return [(path, one) for path, here in self._open.items() for one in here if not one.users]
+
+    def _drop(self, path: Path, one: _Open) -> None:
+        here = self._open[path]
+        here.remove(one)
+        if not here:
+            del self._open[path]
+        self._end(one)
+
+    def _end(self, one: _Open) -> None:
+        task = asyncio.get_running_loop().create_task(one.batch.close())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _set_timer(self) -> None:
+        if self._timer is None and self._open:
+            self._timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        oldest = time.monotonic() - self._idle_seconds
+        for path, one in self._idle():
+            if one.used <= oldest:
+                self._drop(path, one)
+        self._set_timer()
 
     async def batch(self, path: Path) -> Batch:
-        """The child of a repository, started at its first use."""
-        found = self._open.pop(path, None)
-        batch = found[0] if found else Batch(self._git, path)
-        self._open[path] = (batch, time.monotonic())
-        await self.evict()
-        return batch
+        """A reader of this repository that borrows a child for each question."""
+        return _Lent(self, self._git, path)
+
+    async def info(self, path: Path, spec: str) -> ObjectInfo | None:
+        """What an object id, full ref name or ``OID:PATH`` leads to; None if nothing."""
+        async with self.borrow(path) as batch:
+            return await batch.info(spec)
+
+    async def info_many(self, path: Path, specs: Sequence[str]) -> list[ObjectInfo | None]:
+        """As ``info``, for several, in their order."""
+        async with self.borrow(path) as batch:
+            return await batch.info_many(specs)
+
+    async def contents(
+        self, path: Path, spec: str, limit: int = MAX_CONTENT
+    ) -> tuple[ObjectInfo, bytes] | None:
+        """An object whole; None if there is none, ``TooLarge`` over ``limit`` bytes."""
+        async with self.borrow(path) as batch:
+            return await batch.content(spec, limit)
+
+    async def contents_many(self, path: Path, oids: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of several objects that are known to be small; raises for a missing one."""
+        async with self.borrow(path) as batch:
+            return await batch.contents_many(oids)
+
+    async def stream(self, path: Path, oid: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob of any size, in pieces of at most 256 KiB.
+
+        A large one gets a child of its own, so that a slow reader keeps nobody waiting. Wrap it in
+        ``contextlib.aclosing`` where the reader may stop early. Raises ``NotFound``.
+        """
+        info = await self.info(path, oid)
+        if info is None:
+            raise NotFound("There is no such object.")
+        if info.size <= _READ:
+            yield (await self.contents_many(path, [info.oid]))[info.oid]
+            return
+        async with Batch(self._git, path) as batch, aclosing(batch.stream(info.oid)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def evict(self) -> None:
-        """End the children that nobody used for a while, or that are too many."""
-        oldest = time.monotonic() - self._idle_seconds
-        for path, (batch, used) in list(self._open.items()):
-            crowded = len(self._open) > self._most
-            if batch.idle and (used < oldest or crowded):
-                del self._open[path]
-                await batch.close()
-            elif not crowded:
-                break
+        """End every child that nobody uses."""
+        for path, one in self._idle():
+            self._drop(path, one)
+        await self._ended()
 
     async def forget(self, path: Path) -> None:
-        """End a repository's child, as its packs have been replaced."""
-        found = self._open.pop(path, None)
-        if found is not None:
-            await found[0].close()
+        """End a repository's children, as its packs are replaced or it goes; users finish."""
+        for one in self._open.pop(path, ()):
+            if not one.users:
+                self._end(one)
+        await self._ended()
 
     async def close(self) -> None:
         """End all children."""
-        for batch, _ in self._open.values():
-            await batch.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for here in self._open.values():
+            for one in here:
+                self._end(one)
         self._open.clear()
+        await self._ended()
+
+    async def _ended(self) -> None:
+        await asyncio.gather(*self._ending)
+
+
+class _Lent(Batch):
+    """Has no child of its own: each call goes to one of the pool's."""
+
+    def __init__(self, pool: ObjectPool, git: Git, path: Path) -> None:
+        super().__init__(git, path)
+        self._pool = pool
+
+    async def info_many(self, specs: Sequence[str]) -> list[ObjectInfo | None]:
+        return await self._pool.info_many(self._path, specs)
+
+    async def contents_many(
+        self, oids: Sequence[str], limit: int = MAX_CONTENT
+    ) -> dict[str, bytes]:
+        async with self._pool.borrow(self._path) as batch:
+            return await batch.contents_many(oids, limit)
+
+    async def stream(self, oid: str) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._pool.stream(self._path, oid)) as pieces:
+            async for piece in pieces:
+                yield piece

@@ -15,7 +15,7 @@ from pathlib import Path
 from hubd import procs
 from hubd.config import Config
 from hubd.errors import Invalid, Unavailable
-from hubd.pktline import encode
+from hubd.pktline import DELIM, FLUSH, encode
 from hubd.procs import Child
 
 LEAST_VERSION = (2, 39, 0)
@@ -56,7 +56,7 @@ _RECEIVE = (
     "receive.denyDeleteCurrent=ignore",
     "receive.denyCurrentBranch=ignore",
     "receive.updateServerInfo=false",
-    "core.fsync=committed",
+    "core.fsync=committed,reference",
 )
 
 
@@ -70,6 +70,16 @@ class Git:
         self._templates = config.data / "run" / "templates"
         self._v2: dict[str, bytes] = {}
         self.version: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for temporary files."""
+        return self._config.data / "tmp"
+
+    @property
+    def timeout(self) -> float:
+        """How many seconds a short command may take."""
+        return float(self._config.git_timeout)
 
     async def check(self) -> None:
         """Find out the version and what protocol v2 offers; raises ``Unavailable``."""
@@ -96,17 +106,24 @@ class Git:
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_LITERAL_PATHSPECS": "1",
             **(extra or {}),
         }
 
-    def argv(self, repo: Path | None, subcommand: str, *rest: str) -> list[str]:
-        """A whole command line; ``rest`` is constants and already guarded values."""
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+    def argv(
+        self, repo: Path | None, subcommand: str, *rest: str, settings: Sequence[str] = ()
+    ) -> list[str]:
+        """A whole command line; ``rest`` is constants and already guarded values.
+
+        ``settings`` (constants, too) come after those that every command gets.
+        """
+        fixed = [part for setting in _SETTINGS for part in ("-c", setting)]
         hooks = str(self._hooks) if self._hooks and subcommand == "receive-pack" else "/dev/null"
-        command = ["git", *settings, "-c", f"core.hooksPath={hooks}", "--no-replace-objects"]
+        command = ["git", *fixed, "-c", f"core.hooksPath={hooks}", "--no-replace-objects"]
         if subcommand == "receive-pack":
             command += [part for setting in _RECEIVE for part in ("-c", setting)]
             command += ["-c", f"receive.maxInputSize={self._config.push_limit}"]
+        command += [part for setting in settings for part in ("-c", setting)]
         if repo is not None:
             command.append(f"--git-dir={repo}")
         return [*command, subcommand, *rest]
@@ -119,6 +136,7 @@ class Git:
         values: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
         separator: str = "--end-of-options",
+        paths: Sequence[str] | None = None,
         stdin: bytes | None = None,
         timeout: float | None = None,
         env_extra: Mapping[str, str] | None = None,
@@ -133,10 +151,10 @@ class Git:
         """
         if limit is not None:
             return await self._run_some(
-                repo, subcommand, guarded(flags, values, args, separator), limit
+                repo, subcommand, guarded(flags, values, args, separator, paths), limit
             )
         result = await procs.run(
-            self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
+            self.argv(repo, subcommand, *guarded(flags, values, args, separator, paths)),
             env=self.env(env_extra),
             stdin=stdin,
             timeout=timeout or self._config.git_timeout,
@@ -176,16 +194,29 @@ class Git:
         values: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
         separator: str = "--end-of-options",
+        paths: Sequence[str] | None = None,
         stdin: bool = True,
+        stdin_fd: int | None = None,
+        stdout_fd: int | None = None,
         env_extra: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
+        pipe_size: int = 0,
     ) -> Child:
         """A long-lived command."""
         return await procs.start(
-            self.argv(repo, subcommand, *guarded(flags, values, args, separator)),
+            self.argv(
+                repo,
+                subcommand,
+                *guarded(flags, values, args, separator, paths),
+                settings=settings,
+            ),
             env=self.env(env_extra),
             stdin=stdin,
+            stdin_fd=stdin_fd,
+            stdout_fd=stdout_fd,
             pass_fds=pass_fds,
+            pipe_size=pipe_size,
         )
 
     # Repositories
@@ -229,6 +260,22 @@ class Git:
             env_extra={"GIT_PROTOCOL": protocol} if protocol else None,
         )
 
+    async def list_refs(self, path: Path) -> Child:
+        """Every ref, the hidden ones too, in the packets of ``ls-refs`` (gitprotocol-v2)."""
+        child = await self.start(
+            path,
+            "upload-pack",
+            "--strict",
+            "--stateless-rpc",
+            args=[str(path)],
+            separator="",
+            env_extra={"GIT_PROTOCOL": "version=2"},
+            # The last of a key's values decides (git-config, transfer.hideRefs).
+            settings=(f"transfer.hideRefs=!{HIDDEN_REFS}",),
+        )
+        await _feed(child, v2_request("ls-refs", ["peel", "symrefs", "unborn"]))
+        return child
+
     async def upload_pack(self, path: Path, *, protocol: str, stateless: bool) -> Child:
         """Serve a fetch."""
         flags = ("--stateless-rpc",) if stateless else ()
@@ -239,6 +286,7 @@ class Git:
             args=[str(path)],
             separator="",
             env_extra={"GIT_PROTOCOL": protocol} if protocol else None,
+            pipe_size=procs.PIPE_SIZE,
         )
 
     async def receive_pack(
@@ -263,6 +311,7 @@ class Git:
             separator="",
             env_extra=extra,
             pass_fds=(*hook_fds, lock_fd),
+            pipe_size=procs.PIPE_SIZE,
         )
 
     # Questions of the checks
@@ -303,6 +352,7 @@ class Git:
         env_extra: Mapping[str, str],
     ) -> dict[str, str]:
         """A path for each of these objects that the tips reach and no ref did before."""
+        # "--not --all" stands on the command line: git 2.39 knows no options on standard input.
         child = await self.start(
             path, "rev-list", "--objects", "--stdin", "--not", "--all", env_extra=env_extra
         )
@@ -319,6 +369,10 @@ class Git:
                     if oid in wanted and name:
                         found[oid.decode()] = name.decode("utf-8", "surrogateescape")
             await feeding
+            if await child.wait():
+                raise Unavailable(
+                    "git could not list the pushed objects.", details={"stderr": child.error_text}
+                )
         finally:
             await asyncio.shield(child.kill())
         return found
@@ -340,10 +394,12 @@ def guarded(
     values: Mapping[str, str] | None,
     args: Sequence[str],
     separator: str,
+    paths: Sequence[str] | None = None,
 ) -> list[str]:
-    """Flags, then ``--name=value``, then the positionals behind a separator.
+    """Flags, then ``--name=value``, then the positionals behind a separator, then ``--`` and paths.
 
-    Without a separator (some subcommands know none) a positional must not begin with ``-``.
+    Without a separator (some subcommands know none) a positional must not begin with ``-``. Even an
+    empty list of paths ends the revisions, so that none is taken for a file.
     """
     line = [*flags, *(f"--{name}={value}" for name, value in (values or {}).items())]
     if args and separator:
@@ -351,6 +407,8 @@ def guarded(
     elif any(arg.startswith("-") for arg in args):
         raise Invalid("A value must not begin with '-'.")
     line += args
+    if paths is not None:
+        line += ["--", *paths]
     if any("\0" in word for word in line):
         raise Invalid("A value has a NUL byte.")
     return line
@@ -373,4 +431,11 @@ async def _feed(child: Child, data: bytes) -> None:
 def v2_request(command: str, args: Sequence[str]) -> bytes:
     """A request of protocol v2, as a client would send it."""
     lines = b"".join(encode(arg.encode() + b"\n") for arg in args)
-    return encode(f"command={command}\n".encode()) + b"0001" + lines + b"0000"
+    return encode(f"command={command}\n".encode()) + DELIM + lines + FLUSH
+
+
+def empty_tree(like: str) -> str:
+    """The id of the tree without entries, in the object format of another id."""
+    if len(like) == 40:  # noqa: PLR2004
+        return "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    return "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"

@@ -10,6 +10,8 @@ from hubd.git.refs import Refs
 from hubd.pktline import FLUSH, encode, packets
 
 _MAX_PREFIXES = 65536
+# Clients ask in few ways; whoever invents more gets each answer made afresh.
+_MAX_RENDERED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,16 @@ def parse_v2_request(body: bytes) -> V2Request:
 
 
 def render_ls_refs(refs: Refs, request: V2Request) -> bytes:
-    """The answer to ``ls-refs``, as git itself would give it."""
+    """The answer to ``ls-refs``, as git itself would give it; hidden refs stay out."""
+    known = refs.rendered.get(request.args)
+    if known is None:
+        known = _render(refs, request)
+        if len(refs.rendered) < _MAX_RENDERED:
+            refs.rendered[request.args] = known
+    return known
+
+
+def _render(refs: Refs, request: V2Request) -> bytes:
     prefixes = tuple(arg[11:] for arg in request.args if arg.startswith("ref-prefix "))
     if len(prefixes) >= _MAX_PREFIXES:
         prefixes = ()
@@ -46,11 +57,11 @@ def render_ls_refs(refs: Refs, request: V2Request) -> bytes:
     lines: list[bytes] = []
     if not prefixes or "HEAD".startswith(prefixes):
         head = refs.head_oid
+        target = f" symref-target:{refs.head}" if symrefs else ""
         if head is not None:
-            target = f" symref-target:{refs.head}" if symrefs else ""
             lines.append(_line(f"{head} HEAD{target}{_peeled(refs, refs.head, peel=peel)}"))
-        elif unborn:
-            lines.append(_line(f"unborn HEAD symref-target:{refs.head}"))
+        elif unborn and symrefs and refs.head:
+            lines.append(_line(f"unborn HEAD{target}"))
     for name, (oid, peeled) in refs.names.items():
         if name.startswith(HIDDEN_REFS + "/") or (prefixes and not name.startswith(prefixes)):
             continue

@@ -15,7 +15,7 @@ from aiohttp import web
 from hubd.core import identity
 from hubd.core.context import Core
 from hubd.errors import Bug, HubError, Invalid, SignInNeeded
-from hubd.types import Actor, Channel
+from hubd.types import Actor, Channel, plain_address
 
 CORE: web.AppKey[Core] = web.AppKey("core", Core)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,9 +37,14 @@ def request_id(request: web.Request) -> str:
     return found
 
 
+def peer_address(request: web.Request) -> str:
+    """The address at the other end of the connection itself."""
+    return plain_address(request.remote or "")
+
+
 def client_address(request: web.Request) -> str:
     """The client's address: the peer's, or what a trusted proxy says of it."""
-    peer = request.remote or ""
+    peer = peer_address(request)
     trusted = core_of(request).config.trusted_proxies
     chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     address = peer
@@ -72,7 +77,7 @@ def is_secure(request: web.Request) -> bool:
         return True
     trusted = core_of(request).config.trusted_proxies
     forwarded = request.headers.get("X-Forwarded-Proto", "") == "https"
-    return forwarded and _is_trusted(request.remote or "", trusted)
+    return forwarded and _is_trusted(peer_address(request), trusted)
 
 
 def public_url(request: web.Request) -> str:

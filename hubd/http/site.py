@@ -11,7 +11,7 @@ from hubd.core import health
 from hubd.core.context import Core
 from hubd.errors import NotFound
 from hubd.http import api, smart
-from hubd.http.context import CORE, ERRORS, core_of, surround
+from hubd.http.context import CORE, ERRORS, core_of, peer_address, surround
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_HEADER = 16 * 1024
@@ -57,7 +57,9 @@ async def metrics(request: web.Request) -> web.Response:
     else:
         # The peer itself, not what a proxy says of it: a proxy must use the token.
         forwarded = "X-Forwarded-For" in request.headers
-        allowed = ipaddress.ip_address(request.remote or "::").is_loopback and not forwarded
+        allowed = ipaddress.ip_address(peer_address(request) or "::").is_loopback and not forwarded
     if not allowed:
         raise NotFound("Not found.")
-    return web.Response(body=core.metrics.render(), headers={"Content-Type": "text/plain"})
+    return web.Response(
+        body=core.metrics.render(), headers={"Content-Type": core.metrics.content_type}
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import structlog
 from hubd.core import identity
 from hubd.core.context import Core
 from hubd.ssh.session import WINDOW, GitSession
-from hubd.types import Actor, Channel
+from hubd.types import Actor, Channel, plain_address
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ SIGNATURES = (
 MAX_KEYS_TRIED = 20
 MAX_SESSIONS = 10
 _BACKLOG = 1024
+_ASKING_SECONDS = 5.0
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Census:
 
     by_address: Counter[str] = field(default_factory=Counter)
     strangers: int = 0
+    connections: set[Connection] = field(default_factory=set)
 
     def refusal(self, core: Core, address: str) -> str | None:
         """Why one more connection is too many, or None."""
@@ -76,6 +79,7 @@ class Connection(asyncssh.SSHServer):
         self._stranger = False
         self.address = ""
         self.sessions = 0
+        self.served = False
         # Set while the TCP transport takes bytes; asyncssh itself never looks.
         self.writable = asyncio.Event()
         self.writable.set()
@@ -84,12 +88,13 @@ class Connection(asyncssh.SSHServer):
         """Count the connection, or refuse it with a sentence."""
         self._conn = conn
         peer = conn.get_extra_info("peername")
-        self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        self.address = plain_address(str(peer[0])) if isinstance(peer, tuple) else "local"
         refusal = self._census.refusal(self._core, self.address)
         if refusal:
             conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal)
             return
         self._counted = self._stranger = True
+        self._census.connections.add(self)
         self._census.by_address[self.address] += 1
         self._census.strangers += 1
         self._core.metrics.ssh_connections.inc()
@@ -100,6 +105,7 @@ class Connection(asyncssh.SSHServer):
         """Take it out of the census."""
         self.writable.set()
         self._no_stranger()
+        self._census.connections.discard(self)
         if self._counted:
             self._counted = False
             self._census.by_address[self.address] -= 1
@@ -160,7 +166,13 @@ class Connection(asyncssh.SSHServer):
         """A channel for one command."""
         if self.sessions >= MAX_SESSIONS:
             return False
+        self.served = True
         return GitSession(self._core, self)
+
+    def leave(self) -> None:
+        """Say goodbye to a client that has nothing running."""
+        if self._conn is not None:
+            self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "The server is stopping.")
 
     async def actor(self, request_id: str) -> Actor | None:
         """Who signed in, looked up afresh, since a key may have gone since."""
@@ -216,11 +228,37 @@ def host_keys(folder: Path) -> list[asyncssh.SSHKey]:
     return keys
 
 
-async def listen(core: Core, sockets: list[socket.socket]) -> list[asyncssh.SSHAcceptor]:
+class Door:
+    """The listening sockets and the connections that came through them."""
+
+    def __init__(self, acceptors: list[asyncssh.SSHAcceptor], census: Census) -> None:
+        self._acceptors = acceptors
+        self._census = census
+
+    def close(self) -> None:
+        """Accept no more; what is connected goes on."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Let commands finish; who has not asked for one yet gets a short while to do so."""
+        started = time.monotonic()
+        while connections := list(self._census.connections):
+            waited = time.monotonic() - started
+            if waited >= seconds:
+                break
+            for connection in connections:
+                patient = not connection.served and waited < _ASKING_SECONDS
+                if not connection.sessions and not patient:
+                    connection.leave()
+            await asyncio.sleep(0.05)
+
+
+async def listen(core: Core, sockets: list[socket.socket]) -> Door:
     """Serve on these bound sockets."""
     keys = await asyncio.to_thread(host_keys, core.config.data / "ssh")
     census = Census()
-    return [
+    acceptors = [
         await asyncssh.listen(
             sock=sock,
             backlog=_BACKLOG,
@@ -246,3 +284,4 @@ async def listen(core: Core, sockets: list[socket.socket]) -> list[asyncssh.SSHA
         )
         for sock in sockets
     ]
+    return Door(acceptors, census)

@@ -2,8 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 from aiohttp import web
+
+from hubd.http.context import tell_errors
+from hubd.web import account, create, csrf, errorpages, lists, signin
+from hubd.web.render import RENDERER, Renderer
+from hubd.web.templating import PAGES, Pages
+from hubd.web.visit import PageHandler, page
+
+_NAMESPACE = "{namespace:[A-Za-z0-9][^/]*}"
+_REPO = "/{prefix:(?:(?:datasets|spaces|codes)/)?}" + _NAMESPACE + "/{name:[A-Za-z0-9][^/]*}"
+_REST = "/{rest:.+}"
 
 
 def add_to(app: web.Application) -> None:
-    """Add its routes."""
+    """Add pages, their templates, and the processes that render."""
+    pages = Pages()
+    app[PAGES] = pages
+    app[RENDERER] = Renderer()
+    app[csrf.SIGNER] = csrf.new_signer()
+    app.cleanup_ctx.append(_rendering)
+    app.router.add_get("/-/static/{mark}/{file}", pages.serve)
+    app.router.add_get("/favicon.ico", _favicon)
+    _add(app, "GET", "/-/login", signin.show_login)
+    app.router.add_post("/-/login", page(signin.login, own_csrf=True))
+    _add(app, "POST", "/-/logout", signin.logout)
+    _add_account(app)
+    _add(app, "GET", "/", lists.home)
+    for name in ("models", "datasets", "spaces", "codes"):
+        _add(app, "GET", f"/{name}", lists.of_type)
+    _add(app, "GET", f"/{_NAMESPACE}", lists.namespace)
+    tell_errors(app, "/", errorpages.tell)
+
+
+def _add(app: web.Application, method: str, path: str, handler: PageHandler, **how: Any) -> None:
+    app.router.add_route(method, path, page(handler, **how))
+    if method == "GET":
+        app.router.add_route("HEAD", path, page(handler, **how))
+
+
+def _add_account(app: web.Application) -> None:
+    """Pages for who is signed in only."""
+    for method, path, handler in (
+        ("GET", "/-/account", account.show_profile),
+        ("POST", "/-/account", account.save_profile),
+        ("GET", "/-/account/password", account.show_password),
+        ("POST", "/-/account/password", account.save_password),
+        ("GET", "/-/account/keys", account.show_keys),
+        ("POST", "/-/account/keys", account.add_key),
+        ("POST", "/-/account/keys/remove", account.remove_key),
+        ("GET", "/-/account/tokens", account.show_tokens),
+        ("POST", "/-/account/tokens", account.add_token),
+        ("POST", "/-/account/tokens/revoke", account.revoke_token),
+        ("GET", "/-/account/sessions", account.show_sessions),
+        ("POST", "/-/account/sessions", account.end_session),
+        ("GET", "/-/new", create.show_new),
+        ("POST", "/-/new", create.new),
+        ("GET", "/-/organizations/new", create.show_new_org),
+        ("POST", "/-/organizations/new", create.new_org),
+        ("GET", "/-/organizations/{name}", create.show_org),
+        ("POST", "/-/organizations/{name}", create.change_org),
+    ):
+        _add(app, method, path, handler, sign_in=True)
+
+
+async def _favicon(request: web.Request) -> web.Response:
+    address = request.config_dict[PAGES].static["mark.svg"].address
+    return web.Response(status=302, headers={"Location": address})
+
+
+async def _rendering(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await app[RENDERER].close()
