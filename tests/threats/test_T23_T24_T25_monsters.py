@@ -14,8 +14,14 @@ from tests.hubproc import Hub
 WHO = b"Ada <ada@example.org> 1700000000 +0000"
 
 
-def raw_commit(objects: Objects, *, author: bytes = WHO, message: bytes = b"m\n",
-               parents: int = 0, more: bytes = b"") -> str:
+def raw_commit(
+    objects: Objects,
+    *,
+    author: bytes = WHO,
+    message: bytes = b"m\n",
+    parents: int = 0,
+    more: bytes = b"",
+) -> str:
     tree = objects.tree([("100644", b"f", objects.blob())])
     base = objects.commit(tree)
     lines = [b"tree " + tree.encode(), *[b"parent " + base.encode()] * parents]
@@ -29,7 +35,10 @@ def push(world: World, repo: Repo, objects: Objects, tip: str):  # type: ignore[
     tree = objects.tree([("100644", b"f", objects.blob())])
     pack = objects.pack(tip, tree, objects.blob(), objects.commit(tree))
     return push_http(
-        world.hub, repo.path, world.tokens["ada"], push_request([(ZERO, tip, "refs/heads/main")], pack)
+        world.hub,
+        repo.path,
+        world.tokens["ada"],
+        push_request([(ZERO, tip, "refs/heads/main")], pack),
     )
 
 
@@ -68,8 +77,11 @@ def test_T23_an_author_with_escapes_and_markup_is_text(
     world: World, repo: Repo, objects: Objects
 ) -> None:
     evil = b"\x1b[31mAda\x1b[0m<script>alert(1)</script>"
-    tip = raw_commit(objects, author=b"\x1b[31mEve & 'Co' <a@b> 253402300800 +0000",
-                     message=b"\x1b]0;owned\x07 " + evil + b"\n")
+    tip = raw_commit(
+        objects,
+        author=b"\x1b[31mEve & 'Co' <a@b> 253402300800 +0000",
+        message=b"\x1b]0;owned\x07 " + evil + b"\n",
+    )
     answer = push(world, repo, objects, tip)
     assert b"\x1b" not in answer.raw
     if not answer.accepted("refs/heads/main"):
@@ -93,9 +105,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("channel", ["http", "ssh"])
-def test_T24_too_many_refs_are_one_sentence(
-    narrow: World, objects: Objects, channel: str
-) -> None:
+def test_T24_too_many_refs_are_one_sentence(narrow: World, objects: Objects, channel: str) -> None:
     repo = narrow.repo()
     tip = objects.simple()
     commands = [(ZERO, tip, f"refs/heads/b{i}") for i in range(101)]
@@ -126,14 +136,17 @@ def test_T24_folder_and_file_of_one_name_conflict(
 ) -> None:
     tip = objects.simple()
     deep = "/".join("d" * 40)
-    commands = [(ZERO, tip, f"refs/heads/{deep}"), (ZERO, tip, f"refs/heads/{deep}/x"),
-                (ZERO, tip, "refs/heads/d")]
+    commands = [
+        (ZERO, tip, f"refs/heads/{deep}"),
+        (ZERO, tip, f"refs/heads/{deep}/x"),
+        (ZERO, tip, "refs/heads/d"),
+    ]
     body = push_request(commands, objects.pack_reachable(tip))
     answer = push_http(world.hub, repo.path, world.tokens["ada"], body)
     moved = [ref for _, _, ref in commands if answer.accepted(str(ref))]
-    assert sorted(refs_of(world.hub, repo.http)) == sorted(
-        set(map(str, moved)) | set()
-    ), answer.text
+    assert sorted(refs_of(world.hub, repo.http)) == sorted(set(map(str, moved)) | set()), (
+        answer.text
+    )
     events = world.sql("SELECT ref FROM events WHERE repo_id = ?", repo.id)
     assert sorted(ref for (ref,) in events) == sorted(map(str, moved))
     assert world.sql("SELECT id FROM pushes WHERE repo_id = ? AND state = 'intent'", repo.id) == []
@@ -148,12 +161,20 @@ def test_T25_no_control_byte_reaches_the_terminal(
 ) -> None:
     blob = objects.blob()
     tree = objects.sorted_tree(
-        [("100644", b"\x1b[2J\x1b]0;owned\x07", blob), ("100644", b"a\rb", blob),
-         ("100644", b"\x9b31m", blob), ("100644", b"\xc2\x9b31m", blob)]
+        [
+            ("100644", b"\x1b[2J\x1b]0;owned\x07", blob),
+            ("100644", b"a\rb", blob),
+            ("100644", b"\x9b31m", blob),
+            ("100644", b"\xc2\x9b31m", blob),
+        ]
     )
     tip = objects.commit(tree)
-    commands = [(ZERO, tip, b"refs/heads/main"), (ZERO, tip, b"refs/heads/\xc2\x9b2J"),
-                (ZERO, tip, b"refs/heads/\x9b2J"), (ZERO, tip, "refs/heads/\u202e".encode())]
+    commands = [
+        (ZERO, tip, b"refs/heads/main"),
+        (ZERO, tip, b"refs/heads/\xc2\x9b2J"),
+        (ZERO, tip, b"refs/heads/\x9b2J"),
+        (ZERO, tip, "refs/heads/\u202e".encode()),
+    ]
     options = [b"\x1b[31mred", b"\xff\xfe"]
     body = push_request(commands, objects.pack_reachable(tip), options=options)
     if channel == "ssh":
@@ -183,7 +204,10 @@ def test_T25_capabilities_are_not_echoed(
     world: World, repo: Repo, objects: Objects, agent: bytes
 ) -> None:
     tip = objects.simple()
-    body = push_request([(ZERO, tip, "refs/heads/main")], objects.pack_reachable(tip),
-                        caps=CAPS.replace(b"agent=raw", agent))
+    body = push_request(
+        [(ZERO, tip, "refs/heads/main")],
+        objects.pack_reachable(tip),
+        caps=CAPS.replace(b"agent=raw", agent),
+    )
     answer = push_http(world.hub, repo.path, world.tokens["ada"], body)
     assert b"\x1b" not in answer.raw

@@ -7,7 +7,18 @@ import pytest
 from hubd.core import protection
 from hubd.core import repos as core_repos
 from hubd.types import RepoRef, Role
-from tests.gitkit import EMPTY_PACK, FLUSH, ZERO, Objects, http, pkt, push_http, push_request, push_ssh, refs_of
+from tests.gitkit import (
+    EMPTY_PACK,
+    FLUSH,
+    ZERO,
+    Objects,
+    http,
+    pkt,
+    push_http,
+    push_request,
+    push_ssh,
+    refs_of,
+)
 from tests.hubkit import Repo, World
 from tests.hubproc import git
 
@@ -17,12 +28,22 @@ def want(world: World, repo: Repo, oid: str, user: str, version: int = 2) -> tup
     headers = {"Content-Type": "application/x-git-upload-pack-request"}
     if version == 2:
         headers["Git-Protocol"] = "version=2"
-        body = pkt(b"command=fetch\n") + b"0001" + pkt(f"want {oid}\n".encode()) + pkt(b"done\n") + FLUSH
+        body = (
+            pkt(b"command=fetch\n")
+            + b"0001"
+            + pkt(f"want {oid}\n".encode())
+            + pkt(b"done\n")
+            + FLUSH
+        )
     else:
         body = pkt(f"want {oid} ofs-delta no-progress\n".encode()) + FLUSH + pkt(b"done\n")
     status, _, raw = http(
-        world.hub, "POST", f"/{repo.path}/git-upload-pack",
-        token=world.tokens[user] if user else "", body=body, headers=headers,
+        world.hub,
+        "POST",
+        f"/{repo.path}/git-upload-pack",
+        token=world.tokens[user] if user else "",
+        body=body,
+        headers=headers,
     )
     return status, raw
 
@@ -69,7 +90,9 @@ def test_T26_hidden_refs_are_neither_shown_nor_matched(
     objects.run("push", "-q", str(repo.dir), f"{inner}:refs/hubd/secret")
     for channel, env in (("http", None), ("ssh", world.keys["ada"].env)):
         for version in ("0", "2"):
-            shown = git("-c", f"protocol.version={version}", "ls-remote", repo.url(channel), env=env)
+            shown = git(
+                "-c", f"protocol.version={version}", "ls-remote", repo.url(channel), env=env
+            )
             assert b"refs/hubd" not in shown.stdout
 
 
@@ -98,11 +121,15 @@ def guarded(world: World) -> Repo:
     work = world.work()
     work.commit({"a": "1"})
     work.commit({"a": "2"})
-    pushed = work.push(repo.http, "HEAD:refs/heads/main", "HEAD:refs/heads/rel/1", "HEAD:refs/tags/v1")
+    pushed = work.push(
+        repo.http, "HEAD:refs/heads/main", "HEAD:refs/heads/rel/1", "HEAD:refs/tags/v1"
+    )
     assert pushed.returncode == 0, pushed.stderr
     world.op("repo.grant", repo=repo.name, user="bob", role="write")
     ref = RepoRef.from_path(repo.path)
-    world.inside(lambda core, actor: protection.add(core, actor, ref, "rel/*", push_role=Role.ADMIN))
+    world.inside(
+        lambda core, actor: protection.add(core, actor, ref, "rel/*", push_role=Role.ADMIN)
+    )
     world.inside(lambda core, actor: protection.add(core, actor, ref, "v*", kind="tag"))
     return repo
 
@@ -114,8 +141,19 @@ def attempt(world: World, repo: Repo, channel: str, commands, pack: bytes = b"",
     return push_http(world.hub, repo.path, world.tokens[user], body)
 
 
-TRICKS = ["force", "delete", "delete and create", "atomic", "HEAD", "twin", "tag", "tag delete",
-          "role", "role delete", "root commit"]
+TRICKS = [
+    "force",
+    "delete",
+    "delete and create",
+    "atomic",
+    "HEAD",
+    "twin",
+    "tag",
+    "tag delete",
+    "role",
+    "role delete",
+    "root commit",
+]
 
 
 @pytest.mark.parametrize("channel", ["http", "ssh"])
@@ -176,12 +214,18 @@ def test_T27_a_fast_forward_passes_and_a_rename_of_the_default_keeps_protecting(
     world.inside(lambda core, actor: core_repos.set_default_branch(core, actor, ref, "next"))
     tip = refs_of(world.hub, guarded.http)["refs/heads/next"]
     other = objects.simple(b"other\n")
-    answer = attempt(world, guarded, "http", [(tip, other, "refs/heads/next")],
-                     objects.pack_reachable(other))
+    answer = attempt(
+        world, guarded, "http", [(tip, other, "refs/heads/next")], objects.pack_reachable(other)
+    )
     assert "is protected" in answer.text
     # main is an ordinary branch now.
-    answer = attempt(world, guarded, "http",
-                     [(refs_of(world.hub, guarded.http)["refs/heads/main"], main, "refs/heads/main")], EMPTY_PACK)
+    answer = attempt(
+        world,
+        guarded,
+        "http",
+        [(refs_of(world.hub, guarded.http)["refs/heads/main"], main, "refs/heads/main")],
+        EMPTY_PACK,
+    )
     assert answer.accepted("refs/heads/main"), answer.text
 
 
@@ -199,7 +243,9 @@ def test_T27_a_reader_and_a_stranger_may_not_push(world: World, objects: Objects
     assert headers["WWW-Authenticate"].startswith("Basic")
     # The question's service name must not decide what the route does.
     status, _, _ = http(
-        world.hub, "POST", f"/{repo.path}/git-receive-pack?service=git-upload-pack",
+        world.hub,
+        "POST",
+        f"/{repo.path}/git-receive-pack?service=git-upload-pack",
         body=push_request([(ZERO, tip, "refs/heads/main")], pack),
         headers={"Content-Type": "application/x-git-receive-pack-request"},
     )
