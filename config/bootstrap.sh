@@ -43,6 +43,12 @@ missing_packages() {
     done
 }
 
+apt() {
+    # A lock timeout, since a machine that has just started may be installing something itself.
+    apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" \
+        </dev/null >&2
+}
+
 packages() {
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
@@ -57,10 +63,9 @@ packages() {
     fi
     say "installing$missing"
     export DEBIAN_FRONTEND=noninteractive
-    # A lock timeout, since a machine that has just started may be installing something itself.
-    apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update </dev/null >&2
+    apt update
     # shellcheck disable=SC2086  # the list is words
-    apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 ${install#apt-get } </dev/null >&2
+    apt ${install#apt-get }
     missing=$(missing_packages "$@")
     if [ -n "$missing" ]; then
         say "still missing after the installation:$missing"
@@ -68,26 +73,30 @@ packages() {
     fi
 }
 
-# Scripts in a venv name it by its absolute path, so one that was moved or copied is no good.
+# Scripts in a venv name it by its absolute path, so one that was moved or copied is no good; nor is
+# one without pip, or whose interpreter has gone.
 venv_works() {
-    [ "$(.venv/bin/python -c 'import sys, pip; print(sys.prefix, sys.version_info >= (3, 11))' 2>/dev/null)" = \
-        "$(pwd -P)/.venv True" ]
+    grep -qF "$(pwd -P)/.venv" .venv/bin/activate 2>/dev/null && new_enough .venv/bin/python &&
+        .venv/bin/python -c 'import pip' 2>/dev/null
 }
 
 pip_install() {
     # Wheels only: building from source would fetch build tools that no lock file names.
-    .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
+    .venv/bin/python -m pip install -qq --no-input --disable-pip-version-check \
         --root-user-action=ignore "$@" </dev/null >&2
 }
 
-# Run the rest of the arguments unless the stamp says that it was done for these very contents.
-unless_stamped() {
-    stamp=.venv/$1
+stamp() { cat ".venv/hubd-$1.stamp" 2>/dev/null || :; }
+
+# Run the rest of the arguments, then note for which contents that was done. The old note goes
+# first: an installation that is cut short must not pass for done.
+stamping() {
+    file=.venv/hubd-$1.stamp
     want=$2
     shift 2
-    [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && return 0
+    rm -f "$file"
     "$@"
-    printf '%s\n' "$want" >"$stamp"
+    printf '%s\n' "$want" >"$file"
 }
 
 install_lock() {
@@ -109,15 +118,15 @@ venv() {
         say "making .venv with $("$python" --version)"
         "$python" -m venv --clear .venv >&2
     fi
-    runtime=$(sum_of requirements.lock)
-    dev=$(sum_of requirements.lock requirements-dev.lock)
-    # The development lock contains the runtime lock, so its stamp serves for both.
-    if [ "$1" = dev ]; then
-        unless_stamped hubd-dev.stamp "$dev" install_lock requirements-dev.lock
-    elif [ "$(cat .venv/hubd-dev.stamp 2>/dev/null)" != "$dev" ]; then
-        unless_stamped hubd-runtime.stamp "$runtime" install_lock requirements.lock
-    fi
-    unless_stamped hubd-project.stamp "$(sum_of pyproject.toml)" install_hubd
+    runtime="runtime $(sum_of requirements.lock)"
+    dev="dev $(sum_of requirements.lock requirements-dev.lock)"
+    case "$1: $(stamp lock)" in
+    "runtime: $runtime" | "runtime: $dev" | "dev: $dev") ;; # dev contains runtime
+    runtime:*) stamping lock "$runtime" install_lock requirements.lock ;;
+    dev:*) stamping lock "$dev" install_lock requirements-dev.lock ;;
+    esac
+    project=$(sum_of pyproject.toml)
+    [ "$(stamp project)" = "$project" ] || stamping project "$project" install_hubd
 }
 
 case ${1-} in

@@ -77,13 +77,13 @@ class Api:
         finally:
             connection.close()
 
-    def call(self, method: str, path: str, body: object = None, **query: object) -> Reply:
+    def call(self, method: str, path: str, body: object = None, /, **query: object) -> Reply:
         """A method on a path below the API's prefix, with a JSON body or none."""
         data = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
         return self.send(method, PREFIX + path, query=query, data=data, headers=headers)
 
-    def get(self, path: str, **query: object) -> Reply:
+    def get(self, path: str, /, **query: object) -> Reply:
         """GET."""
         return self.call("GET", path, **query)
 

@@ -30,9 +30,24 @@ class World:
     nobody: Api
     work: Path
 
-    def token(self, user: str, scope: str = "admin", *options: str) -> Api:
+    def token(self, user: str, scope: str = "admin", **options: object) -> Api:
         """The API with a new token."""
-        return Api(self.hub.http, self.hub.token(user, scope, *options))
+        made = self.root.post(f"/users/{user}/tokens", {"scope": scope, **options})
+        assert made.status == 201, made.body
+        return Api(self.hub.http, made.json["secret"])
+
+    def user(self, name: str, password: str | None = None) -> Api:
+        """The API with a token of a new user."""
+        made = self.root.post("/users", {"name": name, "password": password})
+        assert made.status == 201, made.body
+        return self.token(name)
+
+    def repo(self, name: str, owner: Api | None = None, **options: object) -> str:
+        """Make a model repository of ada's, or of another; its address in the API."""
+        api = owner or self.ada
+        made = api.post("/repos", {"name": name, **options})
+        assert made.status == 201, made.body
+        return "/repos/{type}/{namespace}/{name}".format_map(made.json)
 
     def git(self, *args: str) -> str:
         """Run git in the working copy of ``ada/full``."""
@@ -45,9 +60,13 @@ class World:
         settings = {"api_rate": "100000/minute", **settings}
         with Hub(folder / "data", env=None, **settings) as hub:
             hub.user("root", "--admin", password="correct horse 1")
+            root = Api(hub.http, hub.token("root", "admin"))
+            apis = {"root": root}
             for name in ("ada", "bob"):
-                hub.user(name, "--email", f"{name}@example.org", password=f"correct horse {name}")
-            apis = {n: Api(hub.http, hub.token(n, "admin")) for n in ("root", "ada", "bob")}
+                person = {"email": f"{name}@example.org", "password": f"correct horse {name}"}
+                assert root.post("/users", {"name": name, **person}).status == 201
+                made = root.post(f"/users/{name}/tokens", {"scope": "admin"})
+                apis[name] = Api(hub.http, made.json["secret"])
             ada = apis["ada"]
             for body in (
                 {"name": "full", "description": "A full one"},

@@ -67,7 +67,7 @@ class Answer:
         changed.set()
 
     async def ranges(self) -> AsyncIterator[tuple[int, int]]:
-        """(offset, length) of what is new, until the end; ``OSError`` if the child failed."""
+        """(offset, length) of what is new, until the end; ``Unavailable`` if the child failed."""
         offset = 0
         while True:
             changed = self._changed
@@ -80,7 +80,7 @@ class Answer:
             else:
                 await changed.wait()
         if self.failed:
-            raise OSError("the pack could not be made")
+            raise Unavailable("The pack could not be made.", hint="Tell the operator.")
 
 
 Fill = Callable[[int, Callable[[int], None]], Awaitable[bool]]

@@ -1,10 +1,11 @@
 """The last commit of each entry of a folder, as ``git log -1`` on each would say, in one walk.
 
-``rev-list`` hands the folder's history straight to ``diff-tree``, which tells how the folder's tree
-differs from each parent's; for a folder below the root a second ``diff-tree`` compares these pairs
-of trees, one level deep. So no subfolder is ever listed (a "tree bomb" stays small), and every name
-is followed through merges on its own: to the first parent that has the same entry. Where no parent
-has, that commit is the answer. The walk ends when every name has its answer.
+``rev-list`` hands the folder's history straight to ``diff-tree``, which tells how the root's
+entries differ from each parent's. For a folder below the root ``cat-file`` finds its tree on both
+sides, and a second ``diff-tree`` compares these pairs, one level deep. So no subfolder is ever
+listed (a "tree bomb" stays small), and every name is followed through merges on its own: to the
+first parent that has the same entry. Where no parent has, that commit is the answer. The walk ends
+when every name has its answer.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubd.errors import Unavailable
+from hubd.git.argv import empty_tree
 from hubd.git.log import CommitInfo, parse_commit
-from hubd.git.process import Git, empty_tree
+from hubd.git.objects import Batch
+from hubd.git.process import Git
 from hubd.git.streams import records
 from hubd.procs import Child
 
@@ -77,7 +80,7 @@ async def last_commits(
             child = await _history(git, path, commit, folder, stack)
             differences = _differences(child, below=bool(folder))
             steps = await stack.enter_async_context(aclosing(differences))
-            pairs = _Pairs(git, path) if folder else None
+            pairs = _Pairs(git, path, folder) if folder else None
             if pairs is not None:
                 stack.push_async_callback(pairs.close)
             await walk.run(steps, pairs)
@@ -226,15 +229,19 @@ class _Walk:
 class _Pairs:
     """Compares pairs of trees, one level deep, by one ``diff-tree --stdin``."""
 
-    def __init__(self, git: Git, path: Path) -> None:
+    def __init__(self, git: Git, path: Path, folder: str) -> None:
         self._git = git
         self._path = path
+        # Without a recursive listing, diff-tree names the first component only.
+        self._below = folder.partition("/")[2]
+        self._batch = Batch(git, path)
         self._child: Child | None = None
         # diff-tree repeats a line that is no object id and flushes; a path cannot guess this one.
         self._mark = f"end {secrets.token_hex(16)}\n".encode()
 
     async def close(self) -> None:
-        """End the child."""
+        """End the children."""
+        await self._batch.close()
         if self._child is not None:
             await self._child.kill(0)
 
@@ -246,14 +253,31 @@ class _Pairs:
     async def fill(self, differences: Sequence[_Difference]) -> None:
         """Set the names of those that have trees."""
         wanted = [d for d in differences if d.trees is not None]
-        if not wanted:
-            return
+        pairs = [d.trees for d in wanted if d.trees is not None]
+        if self._below and pairs:
+            pairs = await self._descend(pairs)
+            wanted = [d for d, (old, new) in zip(wanted, pairs, strict=True) if old != new]
+            pairs = [(old, new) for old, new in pairs if old != new]
+        if wanted:
+            self._parse(await self._compare(pairs), wanted)
+
+    async def _descend(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        specs = [f"{oid}:{self._below}" for pair in pairs for oid in pair]
+        empty = empty_tree(pairs[0][0])
+        infos = await self._batch.info_many(specs)
+        oids = [info.oid if info is not None and info.kind == "tree" else empty for info in infos]
+        return list(zip(oids[::2], oids[1::2], strict=True))
+
+    async def _compare(self, pairs: Sequence[tuple[str, str]]) -> bytes:
         if self._child is None:
             self._child = await self._git.start(
                 self._path, "diff-tree", "--stdin", "-z", "--raw", "--no-abbrev", "--no-renames"
             )
-        lines = b"".join(f"{d.trees[0]} {d.trees[1]}\n".encode() for d in wanted if d.trees)
-        await self._child.write(lines + self._mark)
+        lines = b"".join(f"{old} {new}\n".encode() for old, new in pairs)
+        try:
+            await self._child.write(lines + self._mark)
+        except BrokenPipeError:
+            raise Unavailable("git could not compare folders.") from None
         answer = bytearray()
         while not answer.endswith(self._mark):
             piece = await self._child.read(_READ)
@@ -261,7 +285,7 @@ class _Pairs:
                 details = {"stderr": self._child.error_text}
                 raise Unavailable("git could not compare folders.", details=details)
             answer += piece
-        self._parse(bytes(answer[: -len(self._mark)]), wanted)
+        return bytes(answer[: -len(self._mark)])
 
     @staticmethod
     def _parse(answer: bytes, wanted: Sequence[_Difference]) -> None:

@@ -16,7 +16,7 @@ from hubd.procs import Child
 
 _MAX_SUBJECT = 1000
 _MAX_BODY = 65536
-_LATEST = 253402300799  # the last second of the year 9999
+LATEST = 253402300799  # the last second of the year 9999
 _PERSON = re.compile(rb"(.*?) ?<([^>\n]*)>(?: +(-?\d{1,20}))?(?: +([+-]\d{4}))?")
 _SIGNATURES = {
     b"-----BEGIN PGP": "pgp",
@@ -86,7 +86,7 @@ def parse_person(value: bytes) -> Person:
         return Person(_text(value[:_MAX_SUBJECT]), "", 0.0)
     name, email, seconds, zone = match.groups()
     # Clamped: a commit may claim any year.
-    time = min(max(int(seconds or 0), 0), _LATEST)
+    time = min(max(int(seconds or 0), 0), LATEST)
     minutes = int(zone[1:3]) * 60 + int(zone[3:]) if zone else 0
     if zone and zone.startswith(b"-"):
         minutes = -minutes

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from hubd.errors import Unavailable
-from hubd.git.process import HIDDEN_REFS, Git
+from hubd.git.argv import HIDDEN_REFS
+from hubd.git.process import Git
 from hubd.pktline import HEAD_SIZE, parse_length
 
 

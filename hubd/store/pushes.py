@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -156,10 +157,13 @@ async def _with_moves(conn: Connection, query: sa.Select[tuple[object, ...]]) ->
         for row in found:
             if row.applied or row.applied is None:
                 moves[row.push_id].append(RefMove(row.ref, row.old_oid, row.new_oid))
-    return [
-        msgspec.convert({**row._mapping, "moves": tuple(moves[row.id])}, Push)  # noqa: SLF001
-        for row in rows
-    ]
+    return [_push(row, moves[row.id]) for row in rows]
+
+
+def _push(row: sa.Row[Any], moves: list[RefMove]) -> Push:
+    # SQLAlchemy's names are a kind of str of their own, which msgspec takes for no str.
+    values: dict[str, Any] = {str(name): value for name, value in row._mapping.items()}  # noqa: SLF001
+    return msgspec.convert({**values, "moves": tuple(moves)}, Push, strict=False)
 
 
 async def last_recorded(conn: Connection, repo_id: int, ref: str) -> str | None:

@@ -13,7 +13,7 @@ import re
 import resource
 import sys
 from html import escape
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import nh3
@@ -69,15 +69,16 @@ _TEXT = TextLexer(stripnl=False, ensurenl=False)
 def lexer_for(name: str) -> Lexer:
     """The language of a file by its name, plain text if it has none."""
     kind = find_lexer_class_for_filename(name)
-    return cast("Lexer", kind(stripnl=False, ensurenl=False)) if kind else _TEXT
+    return kind(stripnl=False, ensurenl=False) if kind else _TEXT
 
 
 def lexer_named(language: str) -> Lexer:
     """The language of a fenced block."""
     try:
-        return cast("Lexer", get_lexer_by_name(language, stripnl=False, ensurenl=False))
+        found: Lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
-        return _TEXT
+        found = _TEXT
+    return found
 
 
 def code(job: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,21 @@ class Machine:
     def packages(self) -> subprocess.CompletedProcess[str]:
         return self._run("packages", "list.txt")
 
+    def venv(self, kind: str) -> list[str]:
+        """What was done, in words; the interpreter of the fixture below writes it down."""
+        log = self.root / "log"
+        log.write_text("")
+        done = self._run("venv", kind)
+        assert done.returncode == 0, done.stderr
+        words = [
+            (" -m venv ", "venv"),
+            (" -r requirements.lock", "requirements.lock"),
+            (" -r requirements-dev.lock", "requirements-dev.lock"),
+            (" --editable .", "hubd"),
+        ]
+        lines = [f" {line} " for line in log.read_text().splitlines()]
+        return [word for line in lines for sign, word in words if f"{sign} ".strip() in line]
+
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", self.root / "config" / "bootstrap.sh", *arguments],
@@ -103,6 +118,52 @@ def test_a_machine_without_apt_is_told_the_names(machine: Machine) -> None:
     done = machine.packages()
     assert done.returncode == 1
     assert "missing: a-tool" in done.stderr
+
+
+@pytest.fixture
+def interpreter(machine: Machine) -> Machine:
+    """With a python3 whose venv and pip only write down what they are asked."""
+    for tool in ("id", "mkdir", "rm"):
+        (machine.bin / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
+    python = machine.bin / "python3"
+    machine.has(
+        "python3",
+        """echo "$*" >>log
+case "$*" in
+'-m venv '*)
+    mkdir -p .venv/bin
+    printf 'VIRTUAL_ENV="%s/.venv"' "$(pwd -P)" >.venv/bin/activate
+    cat PYTHON >.venv/bin/python.new
+    mv .venv/bin/python.new .venv/bin/python
+    chmod +x .venv/bin/python ;;
+esac""".replace("PYTHON", str(python)),
+    )
+    for tool in ("chmod", "mv"):
+        (machine.bin / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
+    for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
+        (machine.root / name).write_text(name)
+    return machine
+
+
+def test_the_environment_is_made_once_and_filled_when_a_lock_changes(interpreter: Machine) -> None:
+    assert interpreter.venv("runtime") == ["venv", "requirements.lock", "hubd"]
+    assert interpreter.venv("runtime") == []
+    assert interpreter.venv("dev") == ["requirements-dev.lock"]
+    # The larger one serves for both, until a lock changes.
+    assert interpreter.venv("runtime") == []
+    (interpreter.root / "requirements.lock").write_text("changed")
+    assert interpreter.venv("runtime") == ["requirements.lock"]
+    assert interpreter.venv("dev") == ["requirements-dev.lock"]
+    (interpreter.root / "requirements.lock").write_text("requirements.lock")
+    assert interpreter.venv("runtime") == ["requirements.lock"]
+    (interpreter.root / "pyproject.toml").write_text("changed")
+    assert interpreter.venv("runtime") == ["hubd"]
+
+
+def test_an_environment_that_was_moved_is_made_again(interpreter: Machine) -> None:
+    interpreter.venv("runtime")
+    interpreter.root = interpreter.root.rename(interpreter.root.with_name("moved"))
+    assert interpreter.venv("runtime")[0] == "venv"
 
 
 def test_an_unknown_word_shows_how_it_is_used(machine: Machine) -> None:

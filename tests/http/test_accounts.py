@@ -28,8 +28,7 @@ def test_whoami_without_a_token_is_401_with_a_challenge(world: World) -> None:
 
 def test_one_changes_and_renames_ones_own_account(world: World, fresh: Fresh) -> None:
     name, other = fresh("carl"), fresh("karl")
-    world.hub.user(name)
-    api = world.token(name)
+    api = world.user(name)
     changed = api.patch("/me", {"full_name": "Carl C.", "email": f"{name}@example.org"})
     assert changed.json["full_name"] == "Carl C."
     assert changed.json["email"] == f"{name}@example.org"
@@ -42,8 +41,7 @@ def test_one_changes_and_renames_ones_own_account(world: World, fresh: Fresh) ->
 
 def test_the_password_changes_with_the_old_one_shown(world: World, fresh: Fresh) -> None:
     name = fresh("pass")
-    world.hub.user(name, password="correct horse old")
-    api = world.token(name)
+    api = world.user(name, "correct horse old")
     wrong = api.put("/me/password", {"old": "no such thing", "new": "correct horse new"})
     assert wrong.status == 401
     short = api.put("/me/password", {"old": "correct horse old", "new": "short"})
@@ -56,7 +54,7 @@ def test_the_password_changes_with_the_old_one_shown(world: World, fresh: Fresh)
 
 def test_a_token_of_small_scope_cannot_guess_the_password(world: World, fresh: Fresh) -> None:
     name = fresh("guess")
-    world.hub.user(name, password="correct horse old")
+    world.user(name, "correct horse old")
     api = world.token(name, "write")
     reply = api.put("/me/password", {"old": "correct horse old", "new": "correct horse new"})
     assert (reply.status, reply.error["code"]) == (403, "denied")
@@ -126,8 +124,7 @@ def test_the_list_of_accounts_comes_in_parts(root: Api) -> None:
 
 
 def test_keys_are_added_listed_and_removed(world: World, fresh: Fresh) -> None:
-    world.hub.user(name := fresh("keys"))
-    api, text = world.token(name), public_key()
+    api, text = world.user(fresh("keys")), public_key()
     added = api.post("/me/keys", {"key": text, "name": "laptop"})
     assert added.status == 201
     key = added.json["key"]
@@ -143,8 +140,7 @@ def test_keys_are_added_listed_and_removed(world: World, fresh: Fresh) -> None:
 
 
 def test_a_tokens_secret_is_shown_once(world: World, fresh: Fresh) -> None:
-    world.hub.user(name := fresh("toks"))
-    api = world.token(name)
+    api = world.user(fresh("toks"))
     made = api.post("/me/tokens", {"name": "ci", "scope": "write", "expires_in": 3600})
     assert made.status == 201
     secret, token = made.json["secret"], made.json["token"]

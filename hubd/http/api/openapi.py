@@ -11,7 +11,8 @@ from hubd import __version__
 from hubd.http.api.endpoint import MAX_ID, PREFIX, Endpoint
 from hubd.http.api.problems import ErrorAnswer
 from hubd.http.api.table import ENDPOINTS
-from hubd.types import MAX_NAME_LENGTH, RepoType
+from hubd.names import MAX_NAME_LENGTH
+from hubd.types import RepoType
 
 _REFS = "#/components/schemas/{name}"
 _NAME = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}
