@@ -111,10 +111,12 @@ async def _end(
         # The transport left early: the client is gone or broke the protocol.
         await child.kill()
         code = child.returncode
+        if not session.may_go_on:
+            serving.cancel()  # nobody waits for the checks any more
     await asyncio.wait([serving])
     channel.close()
     await core.pipeline.settle(session, clean=code == 0)
-    result = "accepted" if session.recorded else "refused"
+    result = "accepted" if session.has_moved else "refused"
     core.metrics.pushes_total.labels(session.actor.channel.value, result).inc()
     core.metrics.push_seconds.observe(time.monotonic() - started)
 
