@@ -34,6 +34,7 @@ _MEANINGS = {
     408: "The body did not come.",
     409: "It exists already or would break a rule.",
     413: "Too large.",
+    422: "The checks refused it; `findings` has every reason.",
     415: "The body must be application/json.",
     429: "Too many requests; see Retry-After.",
     503: "Something the hub needs does not answer.",
