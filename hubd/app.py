@@ -163,6 +163,8 @@ class Daemon:
     async def start(self) -> None:
         """Recover, then open the doors."""
         core, config = self.core, self.core.config
+        # A killed daemon leaves it, and it must not speak for this one.
+        (config.data / "run" / "ready.json").unlink(missing_ok=True)
         recovered = await push.recover(core)
         if recovered:
             log.info("start.recovered", pushes=recovered)

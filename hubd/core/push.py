@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from hubd.core import repos
+from hubd.core import leftovers, repos
 from hubd.core.context import Core
 from hubd.core.fetch import Reading
 from hubd.core.locks import own_lock, share_lock
@@ -146,6 +146,7 @@ async def recover(core: Core) -> int:
         ]
         lock = await asyncio.to_thread(own_lock, path, groups, _RECOVERY_WAIT)
         try:
+            await asyncio.to_thread(leftovers.remove, path, time.time())
             count += await core.pipeline.recover(repo_id, path)
         finally:
             os.close(lock)

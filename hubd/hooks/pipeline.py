@@ -37,7 +37,7 @@ from hubd.types import Actor, Finding, Level, RepoAction, Role
 log = structlog.get_logger()
 
 
-@dataclass
+@dataclass(eq=False)
 class PushSession:
     """One run of ``receive-pack``: who pushes where, and how far it came."""
 
@@ -52,7 +52,11 @@ class PushSession:
     may_go_on: bool = False
     # git says that it has moved refs.
     has_moved: bool = False
+    # Nobody listened to git's hooks any more: only the refs tell what it did.
+    is_cut: bool = False
+    is_settling: bool = False
     recorded: bool = False
+    names: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
     failure: HubError | None = None
 
@@ -71,6 +75,8 @@ class Pipeline:
     store: Store
     git: Git
     refs: RefCache
+    # Pushes that may be moving refs right now.
+    live: list[PushSession] = field(default_factory=list)
 
     async def serve(self, channel: HookChannel, session: PushSession) -> None:
         """Answer the hooks of one push until git ends; never raises for what a push did."""
@@ -81,6 +87,7 @@ class Pipeline:
             session.failure = error
             await channel.answer([f"hubd: {error.sentence}"], accept=False)
         except Exception:
+            session.is_cut = True
             log.exception("push.hooks_failed", repo_id=session.repo.id)
         finally:
             # A hook that still waits reads the end of file and refuses.
@@ -92,6 +99,7 @@ class Pipeline:
                 lines = await self._pre(session, call)
                 # From the verdict until git has ended, refs may move at any moment.
                 flux.enter_context(self.refs.changing(session.path))
+                await afail("push.before_verdict")
                 await channel.answer(lines, accept=session.may_go_on)
                 await afail("push.after_verdict")
             else:
@@ -144,7 +152,9 @@ class Pipeline:
 
         await self.store.write(work)
         await afail("push.after_intent")
+        session.names = frozenset(move.ref for move in moves)
         session.may_go_on = True
+        self.live.append(session)
 
     async def _note_refusal(self, session: PushSession) -> None:
         checks = sorted({f.check for f in session.findings if f.level is Level.REFUSE})
@@ -243,16 +253,26 @@ class Pipeline:
 
         ``clean``: git ended by itself, so it told all that it moved; else the refs tell.
         """
-        if session.push_id is None or session.recorded:
-            return
-        push_id = session.push_id
-        if clean and not session.has_moved:
-            drop = partial(self.store.write, partial(_drop, push_id=push_id))
-            await _insist(drop, "drop a push")
-        else:
-            settle = partial(self._settle_by_refs, session.repo.id, session.path, only=push_id)
-            await _insist(settle, "settle a push")
-        session.recorded = True
+        try:
+            if session.push_id is None or session.recorded:
+                return
+            if clean and not session.has_moved and not session.is_cut:
+                drop = partial(self.store.write, partial(_drop, push_id=session.push_id))
+                await _insist(drop, "drop a push")
+            else:
+                await self._settle_live(session, session.push_id)
+            session.recorded = True
+        finally:
+            if session in self.live:
+                self.live.remove(session)
+
+    async def _settle_live(self, session: PushSession, push_id: int) -> None:
+        """Ask the refs, once no other push that could have moved the same ones is under way."""
+        session.is_settling = True
+        while any(_may_have_moved(other, session) for other in self.live):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        settle = partial(self._settle_by_refs, session.repo.id, session.path, only=push_id)
+        await _insist(settle, "settle a push")
 
     async def recover(self, repo_id: int, path: Path) -> int:
         """Finish or drop the intents that an earlier daemon left; the caller holds the repo lock.
@@ -282,6 +302,12 @@ class Pipeline:
                 await self.store.write(partial(_drop, push_id=push.id))
             log.info("push.settled", repo_id=repo_id, push_id=push.id, refs=len(done))
         return len(mine)
+
+
+def _may_have_moved(other: PushSession, session: PushSession) -> bool:
+    """Whether another push under way could be what moved a ref of this one."""
+    same = other.path == session.path and not other.names.isdisjoint(session.names)
+    return same and not other.is_settling
 
 
 async def _insist(work: Callable[[], Awaitable[object]], name: str) -> None:
