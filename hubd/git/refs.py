@@ -38,6 +38,21 @@ class Refs:
         """The commit of a branch, by its short name."""
         return self.oid_of(f"refs/heads/{branch}")
 
+    def moved(self, moves: Mapping[str, tuple[str, str]]) -> Refs | None:
+        """The refs after branches moved (old, new); None where only a reading can tell.
+
+        Creation and deletion would change the order, and a tag's object must be peeled.
+        """
+        known = all(
+            ref.startswith("refs/heads/") and self.oid_of(ref) == old and new.strip("0")
+            for ref, (old, new) in moves.items()
+        )
+        if not known:
+            return None
+        return Refs(
+            {**self.names, **{ref: (new, "") for ref, (_, new) in moves.items()}}, self.head
+        )
+
     @cached_property
     def rendered(self) -> dict[tuple[str, ...], bytes]:
         """Answers to ``ls-refs`` made from this snapshot, by the arguments of the question."""

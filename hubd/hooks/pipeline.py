@@ -22,7 +22,7 @@ from hubd.config import Config
 from hubd.errors import Bug, Busy, HubError, Invalid, Refused, Unavailable
 from hubd.git.objects import Batch
 from hubd.git.process import Git
-from hubd.git.refcache import RefCache
+from hubd.git.refcache import Flux, RefCache
 from hubd.git.refs import read_refs
 from hubd.hooks.channel import HookCall, HookChannel
 from hubd.hooks.checks import CHECKS
@@ -59,6 +59,7 @@ class PushSession:
     names: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
     failure: HubError | None = None
+    flux: Flux | None = None
 
     @property
     def refused(self) -> Refused | None:
@@ -98,7 +99,7 @@ class Pipeline:
             if call.hook == "pre-receive":
                 lines = await self._pre(session, call)
                 # From the verdict until git has ended, refs may move at any moment.
-                flux.enter_context(self.refs.changing(session.path))
+                session.flux = flux.enter_context(self.refs.changing(session.path))
                 await afail("push.before_verdict")
                 await channel.answer(lines, accept=session.may_go_on)
                 await afail("push.after_verdict")
@@ -205,7 +206,8 @@ class Pipeline:
                 quarantine=Path(quarantine) if quarantine else None,
                 batch=batch,
             )
-            return [finding for check in CHECKS for finding in await check.run(ctx)]
+            said = await asyncio.gather(*(check.run(ctx) for check in CHECKS))
+            return [finding for findings in said for finding in findings]
 
     async def _post(self, session: PushSession, call: HookCall) -> None:
         if session.push_id is None or not session.may_go_on:
@@ -217,6 +219,8 @@ class Pipeline:
         # The refs have moved, so there is no way back: the client waits for the record.
         await _insist(finish, "finish a push")
         session.recorded = True
+        if session.flux is not None:
+            session.flux.moves = {u.ref: (u.old, u.new) for u in call.updates}
         await afail("push.after_finish")
 
     async def _finish(
