@@ -6,7 +6,7 @@ from aiohttp import web
 
 from hubd.core import orgs, repos
 from hubd.errors import HubError, Invalid
-from hubd.types import RepoRef, RepoType, Role, Visibility
+from hubd.types import RepoRef, Role, Visibility
 from hubd.web.links import TYPE_WORDS, Links
 from hubd.web.visit import Visit, problem
 

@@ -64,6 +64,4 @@ async def end_session(visit: Visit) -> None:
 
 def start_session(visit: Visit, response: web.Response, signed_in: accounts.SignedIn) -> None:
     """Hand the browser its new secret."""
-    csrf.set_cookie(
-        visit.request, response, csrf.SESSION, signed_in.secret, signed_in.max_age
-    )
+    csrf.set_cookie(visit.request, response, csrf.SESSION, signed_in.secret, signed_in.max_age)

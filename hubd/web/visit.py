@@ -84,9 +84,7 @@ class Visit:
             "form": self.form,
         }
         body = self.request.config_dict[PAGES].render(template, {**context, **values})
-        response = web.Response(
-            status=status, body=body, content_type="text/html", charset="utf-8"
-        )
+        response = web.Response(status=status, body=body, content_type="text/html", charset="utf-8")
         if len(body) > 1024:  # noqa: PLR2004
             response.enable_compression()
         return self.guard(response)
@@ -148,9 +146,7 @@ PageHandler = Callable[[Visit], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def page(
-    handler: PageHandler, *, sign_in: bool = False, own_csrf: bool = False
-) -> Handler:
+def page(handler: PageHandler, *, sign_in: bool = False, own_csrf: bool = False) -> Handler:
     """A page handler as aiohttp calls it.
 
     With ``sign_in`` nobody comes in without a session; with ``own_csrf`` the handler checks the
@@ -206,7 +202,9 @@ async def _read_form(request: web.Request) -> dict[str, str]:
                 raise TooLarge("The form is too large.")
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS,
+            body.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=_MAX_FIELDS,
             errors="strict",
         )
     except ValueError:
