@@ -68,7 +68,7 @@ def fetch_to_nowhere(url: str, body: bytes, least: int) -> None:
         if not first.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"fetch: {first[:200]!r}")
         count += len(first)
-        nowhere = bytearray(1)
+        nowhere = bytearray(_PIECE)
         # MSG_TRUNC on TCP: the bytes are dropped in the kernel, nothing is copied.
         while got := client.recv_into(nowhere, _PIECE, socket.MSG_TRUNC):
             count += got

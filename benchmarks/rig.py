@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from benchmarks import repositories
 from benchmarks.clients import Ssh, environment, fetch_request, fresh, git
 from benchmarks.servers import Nginx, OpenSsh, write_git_settings
+from hubd import control
 from hubd.git.layout import repo_path
 from tests.hubproc import Hub
 
@@ -47,6 +49,11 @@ def _makers(scale: Scale) -> dict[str, Callable[[Path], Path]]:
         "refs": lambda path: repositories.many_refs(path, scale.refs),
         "files": lambda path: repositories.many_files(path, scale.files),
     }
+
+
+def _ask(hub: Hub, operation: str, **args: object) -> object:
+    """What ``hubd admin`` asks of a running daemon, without a new Python for each question."""
+    return asyncio.run(control.ask(hub.data / "run" / "control.sock", operation, args))
 
 
 class Rig:
@@ -83,8 +90,8 @@ class Rig:
         self.public_key = self.key.with_suffix(".pub")
         self.hub = self._start_hub("hub")
         self.plain = self._start_hub("plain", pack_cache_limit=0)
-        self.token = self.hub.token(OWNER)
-        plain_token = self.plain.token(OWNER)
+        self.token = str(_ask(self.hub, "token.add", user=OWNER, scope="write"))
+        plain_token = str(_ask(self.plain, "token.add", user=OWNER, scope="write"))
         self.repos.mkdir()
         self.sources.mkdir()
         for name, make in _makers(self.scale).items():
@@ -108,8 +115,8 @@ class Rig:
         data = self.place / name / "data"
         hub = Hub(data, log_level="info", maintenance_pushes=1_000_000, **settings)
         self._stack.enter_context(hub)
-        hub.user(OWNER)
-        hub.admin("key", "add", OWNER, str(self.public_key))
+        _ask(hub, "user.add", name=OWNER)
+        _ask(hub, "key.add", user=OWNER, key=self.public_key.read_text())
         return hub
 
     def ssh(self, hub: Hub) -> Ssh:
@@ -119,11 +126,12 @@ class Rig:
     def _publish(self, hub: Hub, token: str, name: str) -> Path:
         """Push a repository to a hub and have it repacked; its directory there."""
         path = self._add(hub, name, hub.git_url(f"{OWNER}/{name}", token), self.sources / name)
-        hub.admin("repo", "gc", f"{OWNER}/{name}")
+        _ask(hub, "repo.gc", type="model", repo=f"{OWNER}/{name}")
         return path
 
     def _add(self, hub: Hub, name: str, url: str, source: Path) -> Path:
-        number = int(hub.admin("repo", "add", "model", f"{OWNER}/{name}", "--public"))
+        where = {"type": "model", "repo": f"{OWNER}/{name}"}
+        number = int(str(_ask(hub, "repo.add", visibility="public", **where)))
         if hub is self.__dict__.get("hub"):
             self._ids[name] = number
         git("push", "--quiet", url, "refs/*:refs/*", cwd=source, env=self.env)
@@ -135,7 +143,7 @@ class Rig:
             copy = f"{name}-{way}"
             url = self.hub.git_url(f"{OWNER}/{copy}", self.token)
             self._add(self.hub, copy, url, self.sources / name)
-            self.hub.admin("repo", "gc", f"{OWNER}/{copy}")
+            _ask(self.hub, "repo.gc", type="model", repo=f"{OWNER}/{copy}")
             shutil.copytree(self.repos / f"{name}.git", self.repos / f"{copy}.git")
 
     def forget_packs(self, name: str) -> None:
