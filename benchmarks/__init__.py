@@ -1,1 +1,1 @@
-"""Measures hubd beside nginx + git-http-backend and OpenSSH + git-shell: ``python -m benchmarks``."""
+"""Measures hubd beside nginx + git-http-backend and OpenSSH: ``python -m benchmarks``."""

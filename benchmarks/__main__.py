@@ -37,13 +37,15 @@ def main() -> int:
     rounds = arguments.rounds or scale.rounds
     wanted = arguments.only.split(",")
     outcomes: list[measure.Outcome] = []
-    with tempfile.TemporaryDirectory(prefix="hubd-bench-", dir=arguments.dir) as folder:
-        with Rig(Path(folder), scale, _say) as rig:
-            for case in plan.cases(rig):
-                if any(word in case.name for word in wanted):
-                    _say(f"{case.name} / {case.versus}")
-                    outcomes.append(measure.run(case, rounds, rig.processor_time))
-            peaks = rig.peak_memory()
+    with (
+        tempfile.TemporaryDirectory(prefix="hubd-bench-", dir=arguments.dir) as folder,
+        Rig(Path(folder), scale, _say) as rig,
+    ):
+        for case in plan.cases(rig):
+            if any(word in case.name for word in wanted):
+                _say(f"{case.name} / {case.versus}")
+                outcomes.append(measure.run(case, rounds, rig.processor_time))
+        peaks = rig.peak_memory()
     print(measure.table(outcomes))
     peak = max(peaks)
     fits = peak <= plan.MEMORY_LIMIT

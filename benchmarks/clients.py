@@ -37,7 +37,12 @@ def environment(ssh_command: str = "") -> dict[str, str]:
 def git(*args: str | Path, env: Mapping[str, str], cwd: Path | None = None) -> bytes:
     """One git command; raises with its error text."""
     done = subprocess.run(
-        ["git", *map(str, args)], env=env, cwd=cwd, capture_output=True, timeout=_TIMEOUT
+        ["git", *map(str, args)],
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        timeout=_TIMEOUT,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"git {args}: {done.stderr.decode(errors='replace')}")
@@ -117,6 +122,7 @@ class Ssh:
             stderr=subprocess.PIPE,
             env={**environment(), "GIT_PROTOCOL": "version=2"},
             timeout=_TIMEOUT,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"ssh fetch: {done.stderr.decode(errors='replace')}")

@@ -1,4 +1,4 @@
-"""Repositories of known shape, made by ``git fast-import`` from a seed: the same on each machine."""
+"""Repositories of known shape, made by ``git fast-import`` from a seed, alike everywhere."""
 
 from __future__ import annotations
 

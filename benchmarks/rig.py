@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from benchmarks import repositories
@@ -111,7 +111,7 @@ class Rig:
         self.base_ssh = Ssh(self.openssh.user, self.openssh.port, self.key)
         self.request = fetch_request(self.sources / "pack")
 
-    def _start_hub(self, name: str, **settings: object) -> Hub:
+    def _start_hub(self, name: str, **settings: Any) -> Hub:
         data = self.place / name / "data"
         hub = Hub(data, log_level="info", maintenance_pushes=1_000_000, **settings)
         self._stack.enter_context(hub)

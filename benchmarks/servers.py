@@ -6,6 +6,7 @@ difference is the server and not the settings. Nothing of the machine's own conf
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -44,7 +45,7 @@ def missing() -> list[str]:
 def write_git_settings(file: Path) -> Path:
     """hubd's settings for ``receive-pack`` (which hold those for ``upload-pack``), as a file."""
     argv = Git(Config(), None).argv(None, "receive-pack")
-    for flag, setting in zip(argv, argv[1:], strict=False):
+    for flag, setting in itertools.pairwise(argv):
         name, _, value = setting.partition("=")
         if flag == "-c" and name.lower() not in _NOT_SHARED:
             subprocess.run(["git", "config", "--file", str(file), name, value], check=True)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 import asyncssh
@@ -255,14 +256,15 @@ async def _raw_requests(world: World) -> dict[str, bool]:
         agent_path=None,
         client_keys=[world.keys["ada"].private],
     ) as conn:
-        for what, call in {
+        calls: dict[str, Awaitable[object]] = {
             "direct-tcpip": conn.open_connection("127.0.0.1", 22),
             "direct-streamlocal": conn.open_unix_connection("/run/x.sock"),
             "remote port": conn.start_server(lambda *_: None, "", 0),
             "remote socket": conn.start_unix_server(lambda *_: None, "/tmp/never.sock"),
             "sftp": conn.start_sftp_client(),
             "pty": _pty(conn),
-        }.items():
+        }
+        for what, call in calls.items():
             try:
                 await asyncio.wait_for(call, 10)
             except (asyncssh.Error, asyncssh.ChannelListenError, OSError, TimeoutError):

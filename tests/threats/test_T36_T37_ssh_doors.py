@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_T37_a_banner_that_is_no_ssh(world: World) -> None:
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A hub with short times and few places."""
     folder = tmp_path_factory.mktemp("impatient")
-    settings = {
+    settings: dict[str, Any] = {
         "ssh_login_timeout": 5,
         "ssh_unauthenticated": 30,
         "ssh_per_address": 40,
