@@ -8,7 +8,6 @@ import fcntl
 import os
 import socket
 import ssl
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +33,7 @@ from hubd.git.process import Git
 from hubd.git.refcache import RefCache
 from hubd.hooks import install_hooks
 from hubd.hooks.pipeline import Pipeline
-from hubd.http import site
+from hubd.http import ending, site
 from hubd.obs.log import set_level
 from hubd.obs.loopwatch import watch_loop
 from hubd.obs.metrics import Metrics
@@ -46,7 +45,6 @@ from hubd.web import pages
 
 log = structlog.get_logger()
 FOLDERS = ("repos", "cache/packs", "ssh", "run", "tmp", "home")
-_ASKING_SECONDS = 0.5
 _ENDING_SECONDS = 2.0
 _SSH_PORT = 22
 
@@ -165,6 +163,8 @@ class Daemon:
     async def start(self) -> None:
         """Recover, then open the doors."""
         core, config = self.core, self.core.config
+        # A killed daemon leaves it, and it must not speak for this one.
+        (config.data / "run" / "ready.json").unlink(missing_ok=True)
         recovered = await push.recover(core)
         if recovered:
             log.info("start.recovered", pushes=recovered)
@@ -238,6 +238,7 @@ class Daemon:
     async def stop(self) -> None:
         """Accept nothing new, let what is in flight finish for a time, then end it."""
         grace = self.core.config.shutdown_grace
+        self.core.stopping = True
         Notifier().stopping()
         with contextlib.suppress(FileNotFoundError):
             (self.core.config.data / "run" / "ready.json").unlink()
@@ -252,23 +253,10 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.gather(
-            self._drain_http(grace),
+            ending.drain(self._runner, grace) if self._runner else asyncio.sleep(0),
             self._ssh.drain(grace) if self._ssh else asyncio.sleep(0),
             self.core.tasks.drain(grace),
         )
         if self._runner is not None:
             await self._runner.cleanup()
         await dismantle(self.core)
-
-    async def _drain_http(self, seconds: float) -> None:
-        server = self._runner.server if self._runner else None
-        if server is None:
-            return
-        started = time.monotonic()
-        told = False
-        while server.connections and time.monotonic() - started < seconds:
-            # A client that was accepted just now gets the time to say what it wants.
-            if not told and time.monotonic() - started > _ASKING_SECONDS:
-                told = True
-                server.pre_shutdown()
-            await asyncio.sleep(0.05)

@@ -19,7 +19,7 @@ install: install-program install-config install-units ## Install as a systemd se
 	@echo "hubd is installed in $(DESTDIR)$(PREFIX), its settings in $(DESTDIR)$(SYSCONFDIR)."
 	@echo "Start it: systemctl enable --now hubd-http.socket hubd-ssh.socket hubd.service"
 
-install-program:
+install-program: ## Install only the program below PREFIX
 	@test -n "$(PREFIX)" || { echo "PREFIX must not be empty." >&2; exit 1; }
 	@"$(INSTALL_PYTHON)" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "A Python of at least 3.11 with venv is needed: apt-get install python3 python3-venv" >&2; exit 1; }
@@ -38,7 +38,7 @@ install-program:
 	install -d "$(DEST)/share/doc/hubd"
 	cp -R README.md docs/. "$(DEST)/share/doc/hubd/"
 
-install-config:
+install-config: ## Install only the settings, where there are none
 	install -d -m 0755 "$(DESTDIR)$(SYSCONFDIR)"
 	# Settings are the operator's: never overwritten. A new sample lies beside them.
 	{ echo '# Settings of hubd.service; every other setting is listed below or in docs/settings.md.'; \
@@ -55,7 +55,7 @@ install-config:
 	ln -sfn "$(SYSCONFDIR)/hubd.toml" "$(DEST)/etc/hubd.toml"
 	ln -sfn "$(PREFIX)/bin/hubd" "$(DESTDIR)$(BINDIR)/hubd"
 
-install-units:
+install-units: ## Install only the units
 	install -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSUSERSDIR)"
 	for unit in $(INSTALLED_UNITS); do \
 		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@CONFIG@|$(SYSCONFDIR)|g' "systemd/$$unit" \

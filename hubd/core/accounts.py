@@ -12,12 +12,13 @@ from hubd import access
 from hubd.core import identity
 from hubd.core.context import Core
 from hubd.errors import Denied, Invalid, NotFound
+from hubd.names import check_name
 from hubd.reserved import check_free
 from hubd.store import audit, namespaces, sessions, users
 from hubd.store.engine import Connection
 from hubd.store.sessions import Session
 from hubd.store.users import User
-from hubd.types import Actor, ActorKind, HubAction, Visibility, check_name
+from hubd.types import Actor, ActorKind, HubAction, Visibility
 
 _EMAIL = re.compile(r"[^@\s<>\"']{1,64}@[^@\s<>\"']{1,190}\Z")
 

@@ -35,6 +35,7 @@ class Core:
     metrics: Metrics
     tasks: Tasks
     ssh_url: str = ""
+    stopping: bool = False
 
     @property
     def repos_dir(self) -> Path:

@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from hubd.core import maintenance, repos
+from hubd.core import leftovers, maintenance, repos
 from hubd.core.context import Core
 from hubd.errors import HubError
 from hubd.store import sessions
@@ -20,14 +20,17 @@ _HOURLY = 3600.0
 async def housekeeping(core: Core) -> None:
     """Runs as long as the daemon; a failed round is logged and the next one comes."""
     last_hourly = 0.0
+    began, is_swept = time.time(), False
     while True:
-        await asyncio.sleep(_ROUND_SECONDS)
         try:
+            is_swept = is_swept or await leftovers.sweep(core, began)
+            await asyncio.sleep(_ROUND_SECONDS)
             await maintenance.due(core)
             if time.monotonic() - last_hourly > _HOURLY:
                 last_hourly = time.monotonic()
                 await repos.purge_trash(core)
                 await core.store.write(sessions.sweep)
                 await core.packs.sweep()
-        except HubError as error:
-            log.error("housekeeping.failed", reason=error.sentence)
+        except (HubError, OSError) as error:
+            log.error("housekeeping.failed", reason=str(error))
+            await asyncio.sleep(_ROUND_SECONDS)

@@ -30,6 +30,17 @@ def share_lock(path: Path) -> int:
     return descriptor
 
 
+def try_own_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock alone, or None if somebody has it."""
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 def own_lock(path: Path, groups: Sequence[tuple[int, float]], wait: float) -> int:
     """A descriptor that holds the lock alone. Blocking.
 

@@ -8,12 +8,13 @@ from hubd import access
 from hubd.core import accounts
 from hubd.core.context import Core
 from hubd.errors import Conflict, Invalid, NotFound
+from hubd.names import check_name
 from hubd.reserved import check_free
 from hubd.store import audit, namespaces, orgs, queries
 from hubd.store.engine import Connection
 from hubd.store.namespaces import Namespace
 from hubd.store.orgs import Member
-from hubd.types import Actor, ActorKind, HubAction, NamespaceAction, Role, Visibility, check_name
+from hubd.types import Actor, ActorKind, HubAction, NamespaceAction, Role, Visibility
 
 
 async def create(

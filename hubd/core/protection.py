@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from hubd.core import repos
 from hubd.core.context import Core
 from hubd.errors import Invalid, NotFound
+from hubd.names import MAX_REF_BYTES
 from hubd.store import audit, rules
 from hubd.store.engine import Connection
 from hubd.store.rules import RefRule
-from hubd.types import MAX_REF_BYTES, Actor, RepoAction, RepoRef, Role
+from hubd.types import Actor, RepoAction, RepoRef, Role
 
 
 async def listing(core: Core, actor: Actor, ref: RepoRef) -> Sequence[RefRule]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from hubd.core import repos
+from hubd.core import leftovers, repos
 from hubd.core.context import Core
 from hubd.core.fetch import Reading
 from hubd.core.locks import own_lock, share_lock
@@ -111,10 +111,12 @@ async def _end(
         # The transport left early: the client is gone or broke the protocol.
         await child.kill()
         code = child.returncode
+        if not session.may_go_on:
+            serving.cancel()  # nobody waits for the checks any more
     await asyncio.wait([serving])
     channel.close()
     await core.pipeline.settle(session, clean=code == 0)
-    result = "accepted" if session.recorded else "refused"
+    result = "accepted" if session.has_moved else "refused"
     core.metrics.pushes_total.labels(session.actor.channel.value, result).inc()
     core.metrics.push_seconds.observe(time.monotonic() - started)
 
@@ -144,6 +146,7 @@ async def recover(core: Core) -> int:
         ]
         lock = await asyncio.to_thread(own_lock, path, groups, _RECOVERY_WAIT)
         try:
+            await asyncio.to_thread(leftovers.remove, path, time.time())
             count += await core.pipeline.recover(repo_id, path)
         finally:
             os.close(lock)

@@ -13,6 +13,7 @@ from pathlib import Path
 from hubd import access
 from hubd.core.context import Core
 from hubd.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from hubd.names import check_name
 from hubd.obs.failpoints import afail
 from hubd.store import audit, namespaces, queries, repos, users
 from hubd.store.engine import Connection
@@ -28,7 +29,6 @@ from hubd.types import (
     RepoType,
     Role,
     Visibility,
-    check_name,
 )
 
 DOING = {

@@ -1,22 +1,42 @@
-"""What changed between two commits, parsed from git's own output under limits."""
+"""What changed between two commits, parsed from git's own output under limits.
+
+Our own walk counts the changed files first: git would gather all of them in memory, and a few
+objects can name billions. Above the limit git is asked for the first ones only, by their paths.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 
-from hubd.errors import Invalid
-from hubd.git.process import Git, empty_tree
+from hubd.errors import NotFound, Unavailable
+from hubd.git.argv import empty_tree
+from hubd.git.objects import Batch
+from hubd.git.process import Git
+from hubd.git.streams import records
+from hubd.git.treewalk import Change, Walk, changes
 
-MAX_FILES = 300
-MAX_BYTES = 2 * 1024 * 1024
-MAX_LINES_PER_FILE = 3000
-MAX_LINE = 2000
 _HUNK = re.compile(rb"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)")
 _STATUS = {"A": "added", "D": "deleted", "M": "modified", "R": "renamed", "T": "retyped"}
+# Paths of so many bytes may stand on one command line (execve(2) allows more).
+_MAX_PATHS_BYTES = 512 * 1024
+_NO_MODE = 0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a difference shows at most; sizes in bytes, ``line`` in characters."""
+
+    files: int = 300
+    counted_files: int = 3000
+    trees: int = 20_000
+    patch_bytes: int = 2 * 1024 * 1024
+    lines_per_file: int = 3000
+    line: int = 2000
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -36,7 +56,10 @@ class Hunk(msgspec.Struct, frozen=True):
 
 
 class FileDiff(msgspec.Struct, frozen=True):
-    """One file: how it changed, and by which lines unless it is binary or too large."""
+    """One file: how it changed, and by which lines unless it is binary or too large.
+
+    Modes are 0 and ids zeros where a side has no such file; ``truncated`` if lines are missing.
+    """
 
     old_path: str
     new_path: str
@@ -45,21 +68,27 @@ class FileDiff(msgspec.Struct, frozen=True):
     new_mode: int
     old_oid: str
     new_oid: str
-    binary: bool
-    additions: int
-    deletions: int
-    hunks: list[Hunk]
-    truncated: bool
+    binary: bool = False
+    additions: int = 0
+    deletions: int = 0
+    hunks: list[Hunk] = []
+    truncated: bool = False
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """The files that differ; ``truncated`` if there are more than shown."""
+    """The files that differ; ``truncated`` if there are more than shown.
+
+    ``files_total`` is at least this many; additions and deletions are those of the files shown.
+    """
 
     files: list[FileDiff]
     files_total: int
     additions: int
     deletions: int
     truncated: bool
+
+
+_DEFAULT = Limits()
 
 
 async def merge_base(git: Git, path: Path, base: str, head: str) -> str | None:
@@ -70,158 +99,246 @@ async def merge_base(git: Git, path: Path, base: str, head: str) -> str | None:
 
 async def ahead_behind(git: Git, path: Path, base: str, head: str) -> tuple[int, int]:
     """How many commits only ``base`` has, and only ``head``."""
-    out = await git.run(
-        path, "rev-list", "--left-right", "--count", args=[f"{base}...{head}", "--"]
-    )
+    sides = [f"{base}...{head}"]
+    out = await git.run(path, "rev-list", "--left-right", "--count", args=sides, paths=[])
     behind, ahead = out.split()
     return int(behind), int(ahead)
 
 
-async def diff(git: Git, path: Path, old: str | None, new: str) -> Diff:
-    """The difference of two commits' trees; ``old`` None compares with nothing."""
-    base = old if old is not None else empty_tree(new)
-    files, total = await _changed_files(git, path, base, new)
-    if not files:
-        return Diff([], 0, 0, 0, truncated=False)
-    counts = await _counts(git, path, base, new)
-    patches = await _patches(git, path, base, new, files)
-    shown = [_joined(file, counts, patches) for file in files]
+async def diff(git: Git, path: Path, old: str | None, new: str, limits: Limits = _DEFAULT) -> Diff:
+    """The difference of two commits' trees; ``old`` None compares with nothing.
+
+    Raises ``NotFound`` for an id that is no commit or tree.
+    """
+    found, walk = await _changed(git, path, old, new, limits)
+    if not found:
+        return Diff([], 0, 0, 0, truncated=walk.cut)
+    more = walk.cut or len(found) > limits.files
+    asked = _askable(found[: limits.files]) if more else None
+    job = _Job(git, path, old or empty_tree(new), new, asked, limits)
+    files = await job.files()
+    if more:
+        shown = {file.new_path for file in files}
+        files += [_bare(change) for change in found[: limits.files] if change.path not in shown]
     return Diff(
-        files=shown,
-        files_total=total,
-        additions=sum(added for added, _, _ in counts.values()),
-        deletions=sum(removed for _, removed, _ in counts.values()),
-        truncated=total > len(files),
+        files=files,
+        files_total=len(files) if not more else len(found),
+        additions=sum(file.additions for file in files),
+        deletions=sum(file.deletions for file in files),
+        truncated=more,
     )
 
 
-_COMMON = ("--no-ext-diff", "--no-textconv", "--find-renames", "-l1000", "--no-color", "-r")
+async def _changed(
+    git: Git, path: Path, old: str | None, new: str, limits: Limits
+) -> tuple[list[Change], Walk]:
+    walk = Walk(limits.trees)
+    found: list[Change] = []
+    async with Batch(git, path) as batch:
+        trees = [await batch.tree_of(oid) if oid is not None else None for oid in (old, new)]
+        if trees[1] is None or (trees[0] is None and old is not None):
+            raise NotFound("There is no such commit.")
+        async with aclosing(changes(batch, trees[0], trees[1], walk)) as differing:
+            async for change in differing:
+                found.append(change)
+                if len(found) > limits.counted_files:
+                    walk.cut = True
+                    break
+    return found, walk
 
 
-async def _changed_files(git: Git, path: Path, old: str, new: str) -> tuple[list[FileDiff], int]:
-    """The first files that differ, without their lines, and how many there are in all."""
-    child = await git.start(
-        path,
-        "diff-tree",
-        "--raw",
-        "-z",
-        "--no-abbrev",
-        *_COMMON,
-        args=[old, new, "--"],
-        stdin=False,
+def _askable(found: Sequence[Change]) -> list[str]:
+    """Paths that git may be given: none that is a folder on the other side, as it would list it."""
+    paths: list[str] = []
+    room = _MAX_PATHS_BYTES
+    for change in found:
+        room -= len(change.path.encode("utf-8", "surrogateescape"))
+        if room > 0 and not change.replaced:
+            paths.append(change.path)
+    return paths
+
+
+def _bare(change: Change) -> FileDiff:
+    """A file of which only the fact is told that it changed."""
+    old, new = change.old, change.new
+    zero = "0" * max(len(entry.oid) for entry in (old, new) if entry is not None)
+    status = "added" if old is None else "deleted" if new is None else "modified"
+    name = _shown(change.path)
+    return FileDiff(
+        old_path=name,
+        new_path=name,
+        status=status,
+        old_mode=old.mode if old else _NO_MODE,
+        new_mode=new.mode if new else _NO_MODE,
+        old_oid=old.oid if old else zero,
+        new_oid=new.oid if new else zero,
+        truncated=True,
     )
-    files: list[FileDiff] = []
-    total, rest = 0, b""
-    pending: list[bytes] = []
-    try:
-        while piece := await child.read(65536):
-            *fields, rest = (rest + piece).split(b"\0")
-            pending += fields
-            used = 0
-            for file, count in _raw_entries(pending):
-                used = count
-                total += 1
-                if len(files) < MAX_FILES:
-                    files.append(file)
-            del pending[:used]
-            if total > 100 * MAX_FILES:
-                break  # a tree bomb names billions of paths
-    finally:
-        await child.kill()
-    return files, total
 
 
-def _raw_entries(fields: list[bytes]) -> Iterator[tuple[FileDiff, int]]:
-    """Complete entries of ``diff-tree --raw -z`` and how many fields are used up to each."""
-    position = 0
-    while position < len(fields):
-        head = fields[position].decode("ascii", "replace").split()
-        if len(head) != 5:  # noqa: PLR2004
-            raise Invalid("git's list of changes is malformed.")
-        status = head[4][0]
-        paths = 2 if status in "RC" else 1
-        if position + paths >= len(fields):
-            return
-        names = [_text(f) for f in fields[position + 1 : position + 1 + paths]]
-        position += 1 + paths
-        yield (
-            FileDiff(
-                old_path=names[0],
-                new_path=names[-1],
-                status=_STATUS.get(status, "modified"),
-                old_mode=int(head[0].lstrip(":"), 8),
-                new_mode=int(head[1], 8),
-                old_oid=head[2],
-                new_oid=head[3],
-                binary=False,
-                additions=0,
-                deletions=0,
-                hunks=[],
-                truncated=False,
-            ),
-            position,
+class _Job:
+    """Two questions to git about the same two trees."""
+
+    def __init__(
+        self, git: Git, path: Path, old: str, new: str, paths: list[str] | None, limits: Limits
+    ) -> None:
+        self._git = git
+        self._path = path
+        self._trees = [old, new]
+        self._paths = paths
+        self._limits = limits
+        renames = "--find-renames" if paths is None else "--no-renames"
+        self._flags = ("-r", renames, "--no-ext-diff", "--no-textconv", "--no-color")
+
+    async def files(self) -> list[FileDiff]:
+        """Every file with its lines."""
+        if self._paths is not None and not self._paths:
+            return []
+        files = await self._listed()
+        patches = await self._patches(files)
+        return [
+            file if patch is None else _with_hunks(file, *patch)
+            for file, patch in zip(files, patches, strict=True)
+        ]
+
+    async def _listed(self) -> list[FileDiff]:
+        """The files with the numbers of lines, as far as these were counted in time."""
+        child = await self._git.start(
+            self._path,
+            "diff-tree",
+            "--raw",
+            "--numstat",
+            "-z",
+            "--no-abbrev",
+            *self._flags,
+            args=self._trees,
+            paths=self._paths or [],
+            stdin=False,
         )
+        listing = _Listing()
+        try:
+            async with asyncio.timeout(self._git.timeout), aclosing(records(child)) as fields:
+                async for item in fields:
+                    listing.take(item)
+            if await child.wait():
+                details = {"stderr": child.error_text}
+                raise Unavailable("git could not compare these commits.", details=details)
+        except TimeoutError:
+            pass
+        finally:
+            await asyncio.shield(child.kill(0))
+        return listing.files()
+
+    async def _patches(self, files: list[FileDiff]) -> list[tuple[list[Hunk], bool] | None]:
+        """Hunks per file and whether some are missing; None where there was no room or time."""
+        out = await self._git.run(
+            self._path,
+            "diff-tree",
+            "-p",
+            "-U3",
+            *self._flags,
+            args=self._trees,
+            paths=self._paths or [],
+            limit=self._limits.patch_bytes,
+        )
+        return await asyncio.to_thread(_parse_patches, out, files, self._limits)
 
 
-async def _counts(git: Git, path: Path, old: str, new: str) -> dict[str, tuple[int, int, bool]]:
-    """Lines added and removed per new path, and whether the file is binary."""
-    out = await git.run(
-        path, "diff-tree", "--numstat", "-z", *_COMMON, args=[old, new, "--"], limit=MAX_BYTES
-    )
-    counts: dict[str, tuple[int, int, bool]] = {}
-    fields = out.split(b"\0")
-    position = 0
-    while position < len(fields) - 1:
-        parts = fields[position].split(b"\t", 2)
-        if len(parts) != 3:  # noqa: PLR2004
-            break
-        position += 1
-        name = parts[2]
-        if not name:  # a rename: old and new follow
-            name = fields[position + 1]
-            position += 2
-        binary = parts[0] == b"-"
-        added, removed = (0, 0) if binary else (int(parts[0]), int(parts[1]))
-        counts[_text(name)] = (added, removed, binary)
-    return counts
+class _Listing:
+    """Collects ``--raw`` and then ``--numstat`` entries of ``diff-tree -z``."""
+
+    def __init__(self) -> None:
+        self._raw: list[tuple[list[str], list[bytes]]] = []
+        self._counts: list[tuple[bytes, bytes]] = []
+        self._names_due = 0
+
+    def take(self, item: bytes) -> None:
+        """Take the next NUL-terminated field."""
+        if self._names_due:
+            self._names_due -= 1
+            if len(self._counts) == 0:
+                self._raw[-1][1].append(item)
+        elif item.startswith(b":"):
+            head = item[1:].decode("ascii", "replace").split(" ")
+            self._raw.append((head, []))
+            self._names_due = 2 if head[4][0] in "RC" else 1
+        elif item:
+            added, removed, name = item.split(b"\t", 2)
+            self._counts.append((added, removed))
+            # Of a rename both names follow, each a field of its own.
+            self._names_due = 0 if name else 2
+
+    def files(self) -> list[FileDiff]:
+        """What is known of each file; without its counts it is marked as truncated."""
+        counted = len(self._counts) == len(self._raw)
+        made: list[FileDiff] = []
+        for number, (head, names) in enumerate(self._raw):
+            added, removed = self._counts[number] if counted else (b"0", b"0")
+            binary = added == b"-"
+            made.append(
+                FileDiff(
+                    old_path=_text(names[0]),
+                    new_path=_text(names[-1]),
+                    status=_STATUS.get(head[4][0], "modified"),
+                    old_mode=int(head[0], 8),
+                    new_mode=int(head[1], 8),
+                    old_oid=head[2],
+                    new_oid=head[3],
+                    binary=binary,
+                    additions=0 if binary else int(added),
+                    deletions=0 if binary else int(removed),
+                    truncated=not counted or not binary,
+                )
+            )
+        return made
 
 
-async def _patches(
-    git: Git, path: Path, old: str, new: str, files: list[FileDiff]
-) -> dict[str, tuple[list[Hunk], bool]]:
-    """Hunks per file, in the order of ``files``; what is over the limits is cut off."""
-    whole = len(files) < MAX_FILES
-    names = [] if whole else [f":(top,literal){file.new_path}" for file in files]
-    out = await git.run(
-        path, "diff-tree", "-p", "-U3", *_COMMON, args=[old, new, "--", *names], limit=MAX_BYTES
-    )
-    patches: dict[str, tuple[list[Hunk], bool]] = {}
+def _with_hunks(file: FileDiff, hunks: list[Hunk], truncated: bool) -> FileDiff:  # noqa: FBT001
+    return msgspec.structs.replace(file, hunks=hunks, truncated=truncated)
+
+
+def _parse_patches(
+    out: bytes, files: Sequence[FileDiff], limits: Limits
+) -> list[tuple[list[Hunk], bool] | None]:
+    """Cut the patch into the files' parts, which come in the order of the listing."""
+    # Lines of content begin with a space, + or -, so that no file can forge this line.
     sections = re.split(rb"(?m)^diff --git ", out)[1:]
-    for file, section in zip(files, sections, strict=False):
-        patches[file.new_path] = _hunks(section)
-    if len(out) >= MAX_BYTES and len(sections) <= len(files):
-        last = files[len(sections) - 1].new_path if sections else ""
-        if last in patches:
-            patches[last] = (patches[last][0], True)
-    return patches
+    whole = len(out) < limits.patch_bytes
+    found: list[tuple[list[Hunk], bool] | None] = []
+    position = 0
+    for file in files:
+        # Where a file became a link or submodule git writes a deletion and a creation.
+        parts = sections[position : position + (2 if file.status == "retyped" else 1)]
+        position += len(parts)
+        if not parts:
+            found.append(None)
+            continue
+        hunks, cut = _hunks(b"".join(parts), limits)
+        last = position >= len(sections)
+        found.append((hunks, cut or (last and not whole)))
+    return found
 
 
-def _hunks(section: bytes) -> tuple[list[Hunk], bool]:
+def _hunks(section: bytes, limits: Limits) -> tuple[list[Hunk], bool]:
     hunks: list[Hunk] = []
     count = old_no = new_no = 0
+    inside = False
     for raw in section.split(b"\n"):
         match = _HUNK.match(raw)
         if match:
             old_no, new_no = int(match[1]), int(match[2])
             hunks.append(Hunk(_text(match[3]).strip(), []))
+            inside = True
             continue
         kind = raw[:1].decode("ascii", "replace")
-        if not hunks or kind not in {" ", "+", "-"}:
+        if not inside or kind not in {" ", "+", "-"}:
+            # The head of a second part, or "\ No newline at end of file".
+            inside = inside and kind == "\\"
             continue
         count += 1
-        if count > MAX_LINES_PER_FILE:
+        if count > limits.lines_per_file:
             return hunks, True
-        text = _text(raw[1:])[:MAX_LINE]
+        text = _text(raw[1 : 1 + 4 * limits.line])[: limits.line]
         before = old_no if kind != "+" else None
         after = new_no if kind != "-" else None
         hunks[-1].lines.append(Line(kind, before, after, text))
@@ -230,17 +347,9 @@ def _hunks(section: bytes) -> tuple[list[Hunk], bool]:
     return hunks, False
 
 
-def _joined(
-    file: FileDiff,
-    counts: dict[str, tuple[int, int, bool]],
-    patches: dict[str, tuple[list[Hunk], bool]],
-) -> FileDiff:
-    added, removed, binary = counts.get(file.new_path, (0, 0, False))
-    hunks, cut = patches.get(file.new_path, ([], not binary and added + removed > 0))
-    return msgspec.structs.replace(
-        file, binary=binary, additions=added, deletions=removed, hunks=hunks, truncated=cut
-    )
-
-
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
+
+
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

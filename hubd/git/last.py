@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubd.errors import Unavailable
+from hubd.git.argv import empty_tree
 from hubd.git.log import CommitInfo, parse_commit
 from hubd.git.objects import Batch
-from hubd.git.process import Git, empty_tree
+from hubd.git.process import Git
 from hubd.git.streams import records
 from hubd.procs import Child
 

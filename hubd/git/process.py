@@ -1,8 +1,6 @@
-"""The only file that builds git command lines.
+"""The only file that starts git: named commands, and the few forms that all others use.
 
-Subcommands and flags are constants; values go behind ``=``, positionals behind ``--`` or
-``--end-of-options``; the environment is built from nothing; settings are given on the command line,
-so that neither a repository's own config nor the machine's has a say.
+How a command line is built, and with what settings, is in ``hubd.git.argv``.
 """
 
 from __future__ import annotations
@@ -15,49 +13,17 @@ from pathlib import Path
 from hubd import procs
 from hubd.config import Config
 from hubd.errors import Invalid, Unavailable
-from hubd.pktline import DELIM, FLUSH, encode
+from hubd.git.argv import (
+    ENVIRONMENT,
+    HIDDEN_REFS,
+    RECEIVE,
+    SETTINGS,
+    guarded,
+    v2_request,
+)
 from hubd.procs import Child
 
 LEAST_VERSION = (2, 39, 0)
-_PATH = "/usr/local/bin:/usr/bin:/bin"
-HIDDEN_REFS = "refs/hubd"
-
-# What every git child is told. bigFileThreshold: a blob above it is streamed, never held whole, so
-# a bomb of zeros stays a bomb on the disk quota only; such files get no deltas and belong in LFS.
-_SETTINGS = (
-    "core.bigFileThreshold=1m",
-    "core.logAllRefUpdates=false",
-    "core.fsmonitor=false",
-    "core.alternateRefsCommand=true",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "pack.threads=1",
-    "pack.windowMemory=256m",
-    "pack.writeReverseIndex=true",
-    "protocol.allow=never",
-    "safe.bareRepository=explicit",
-    f"transfer.hideRefs={HIDDEN_REFS}",
-    "uploadpack.allowFilter=true",
-    "uploadpack.allowAnySHA1InWant=true",
-    "uploadpack.keepAlive=5",
-    "advice.detachedHead=false",
-    "diff.external=",
-)
-_RECEIVE = (
-    "receive.fsckObjects=true",
-    "receive.fsck.badTimezone=ignore",
-    "receive.fsck.missingSpaceBeforeDate=ignore",
-    "receive.fsck.zeroPaddedFilemode=ignore",
-    "receive.unpackLimit=1",
-    "receive.autogc=false",
-    "receive.keepAlive=5",
-    "receive.advertisePushOptions=true",
-    "receive.advertiseAtomic=true",
-    "receive.denyDeleteCurrent=ignore",
-    "receive.denyCurrentBranch=ignore",
-    "receive.updateServerInfo=false",
-    "core.fsync=committed,reference",
-)
 
 
 class Git:
@@ -97,18 +63,7 @@ class Git:
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a git child, built from nothing."""
-        return {
-            "PATH": _PATH,
-            "HOME": str(self._home),
-            "LANG": "C.UTF-8",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_LITERAL_PATHSPECS": "1",
-            **(extra or {}),
-        }
+        return {**ENVIRONMENT, "HOME": str(self._home), **(extra or {})}
 
     def argv(
         self, repo: Path | None, subcommand: str, *rest: str, settings: Sequence[str] = ()
@@ -117,11 +72,11 @@ class Git:
 
         ``settings`` (constants, too) come after those that every command gets.
         """
-        fixed = [part for setting in _SETTINGS for part in ("-c", setting)]
+        fixed = [part for setting in SETTINGS for part in ("-c", setting)]
         hooks = str(self._hooks) if self._hooks and subcommand == "receive-pack" else "/dev/null"
         command = ["git", *fixed, "-c", f"core.hooksPath={hooks}", "--no-replace-objects"]
         if subcommand == "receive-pack":
-            command += [part for setting in _RECEIVE for part in ("-c", setting)]
+            command += [part for setting in RECEIVE for part in ("-c", setting)]
             command += ["-c", f"receive.maxInputSize={self._config.push_limit}"]
         command += [part for setting in settings for part in ("-c", setting)]
         if repo is not None:
@@ -147,7 +102,8 @@ class Git:
     ) -> bytes:
         """A short command's output; raises ``Unavailable`` with its error text in the details.
 
-        With ``limit`` the output is cut there and the rest of the work left undone.
+        With ``limit`` the output ends after so many bytes or when time is out, and the rest of the
+        work is left undone; the exit status does not count then.
         """
         if limit is not None:
             return await self._run_some(
@@ -181,7 +137,7 @@ class Git:
                 while len(out) < limit and (piece := await child.read(65536)):
                     out += piece
         except TimeoutError:
-            raise Unavailable("This takes too long to show.") from None
+            pass
         finally:
             await asyncio.shield(child.kill())
         return bytes(out[:limit])
@@ -389,31 +345,6 @@ class Git:
         return result.code == 0
 
 
-def guarded(
-    flags: Sequence[str],
-    values: Mapping[str, str] | None,
-    args: Sequence[str],
-    separator: str,
-    paths: Sequence[str] | None = None,
-) -> list[str]:
-    """Flags, then ``--name=value``, then the positionals behind a separator, then ``--`` and paths.
-
-    Without a separator (some subcommands know none) a positional must not begin with ``-``. Even an
-    empty list of paths ends the revisions, so that none is taken for a file.
-    """
-    line = [*flags, *(f"--{name}={value}" for name, value in (values or {}).items())]
-    if args and separator:
-        line.append(separator)
-    elif any(arg.startswith("-") for arg in args):
-        raise Invalid("A value must not begin with '-'.")
-    line += args
-    if paths is not None:
-        line += ["--", *paths]
-    if any("\0" in word for word in line):
-        raise Invalid("A value has a NUL byte.")
-    return line
-
-
 def _object_line(line: bytes) -> tuple[str, str, int]:
     oid, kind, size = line.split(b" ")
     return oid.decode(), kind.decode(), int(size)
@@ -426,16 +357,3 @@ async def _feed(child: Child, data: bytes) -> None:
         return
     finally:
         child.close_stdin()
-
-
-def v2_request(command: str, args: Sequence[str]) -> bytes:
-    """A request of protocol v2, as a client would send it."""
-    lines = b"".join(encode(arg.encode() + b"\n") for arg in args)
-    return encode(f"command={command}\n".encode()) + DELIM + lines + FLUSH
-
-
-def empty_tree(like: str) -> str:
-    """The id of the tree without entries, in the object format of another id."""
-    if len(like) == 40:  # noqa: PLR2004
-        return "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-    return "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hubd.errors import Invalid
-from hubd.git.process import HIDDEN_REFS
+from hubd.git.argv import HIDDEN_REFS
 from hubd.git.refs import Refs
 from hubd.pktline import FLUSH, encode, packets
 

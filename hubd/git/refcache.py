@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hubd.git.process import Git
 from hubd.git.refs import Refs, read_refs
 
 MAX_REFS = 500_000
+
+
+@dataclass
+class Flux:
+    """A change under way; who knows exactly what moved says so, and spares a reading."""
+
+    moves: Mapping[str, tuple[str, str]] | None = None
 
 
 class RefCache:
@@ -48,17 +56,24 @@ class RefCache:
         return refs
 
     @contextmanager
-    def changing(self, path: Path) -> Iterator[None]:
+    def changing(self, path: Path) -> Iterator[Flux]:
         """Around everything that may move refs or HEAD."""
+        before = self._known.get(path)
         self.forget(path)
+        alone, generation = not self._flux[path], self._generation[path]
         self._flux[path] += 1
+        flux = Flux()
         try:
-            yield
+            yield flux
         finally:
             self._flux[path] -= 1
             if not self._flux[path]:
                 del self._flux[path]
+            undisturbed = alone and generation == self._generation[path]
             self.forget(path)
+            after = before.moved(flux.moves) if before is not None and flux.moves else None
+            if undisturbed and after is not None:
+                self._keep(path, after)
 
     def forget(self, path: Path) -> None:
         """Read afresh next time."""

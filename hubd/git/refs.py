@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from hubd.errors import Unavailable
-from hubd.git.process import HIDDEN_REFS, Git
+from hubd.git.argv import HIDDEN_REFS
+from hubd.git.process import Git
 from hubd.pktline import HEAD_SIZE, parse_length
 
 
@@ -36,6 +37,21 @@ class Refs:
     def branch_tip(self, branch: str) -> str | None:
         """The commit of a branch, by its short name."""
         return self.oid_of(f"refs/heads/{branch}")
+
+    def moved(self, moves: Mapping[str, tuple[str, str]]) -> Refs | None:
+        """The refs after branches moved (old, new); None where only a reading can tell.
+
+        Creation and deletion would change the order, and a tag's object must be peeled.
+        """
+        known = all(
+            ref.startswith("refs/heads/") and self.oid_of(ref) == old and new.strip("0")
+            for ref, (old, new) in moves.items()
+        )
+        if not known:
+            return None
+        return Refs(
+            {**self.names, **{ref: (new, "") for ref, (_, new) in moves.items()}}, self.head
+        )
 
     @cached_property
     def rendered(self) -> dict[tuple[str, ...], bytes]:

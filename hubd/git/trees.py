@@ -55,6 +55,8 @@ def parse_tree(data: bytes, oid_bytes: int) -> list[TreeEntry]:
             mode = int(data[position:space], 8)
             raw = data[space + 1 : nul]
             position = nul + 1 + oid_bytes
+            if position > end:
+                raise ValueError("cut off")
             oid = data[nul + 1 : position].hex()
             name = raw.decode("utf-8", "surrogateescape")
             entries.append(TreeEntry(mode, name, raw, oid))

@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass
 
 from hubd.errors import Invalid
-from hubd.types import is_oid
+from hubd.names import is_oid
 
 _END = b"\0.\n"
 MAX_CALL_BYTES = 32 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from hubd.store.rules import RefRule
 from hubd.types import Actor, Finding, Role
 
 MAX_NAMED = 20
+# How far, and in how large commits, a fast-forward is looked for without a child.
+_NEAR = 8
+_SMALL = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,26 @@ class PushContext:
         """Whether the ref only moves forward; creation and deletion do not count as such."""
         key = (update.old, update.new)
         if key not in self._ancestry:
-            self._ancestry[key] = await self.git.is_ancestor(
+            self._ancestry[key] = await self._is_near(*key) or await self.git.is_ancestor(
                 self.path, update.old, update.new, env_extra=self.env
             )
         return self._ancestry[key]
+
+    async def _is_near(self, old: str, new: str) -> bool:
+        """Whether ``old`` is among the last few commits: most pushes cost no child for this."""
+        tip = new
+        for _ in range(_NEAR):
+            info = await self.batch.info(tip)
+            if info is None or info.kind != "commit" or info.size > _SMALL:
+                return False
+            head = (await self.batch.contents_many([tip]))[tip].partition(b"\n\n")[0]
+            parents = re.findall(rb"^parent ([0-9a-f]+)$", head, re.MULTILINE)
+            if old.encode() in parents:
+                return True
+            if not parents:
+                return False
+            tip = parents[0].decode()
+        return False
 
 
 class Check(Protocol):

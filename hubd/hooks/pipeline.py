@@ -8,7 +8,8 @@ intents with the refs and finishes or drops them, so each event happens exactly 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import errno
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +19,10 @@ import structlog
 
 from hubd import access
 from hubd.config import Config
-from hubd.errors import HubError, Invalid, Refused
+from hubd.errors import Bug, Busy, HubError, Invalid, Refused, Unavailable
 from hubd.git.objects import Batch
 from hubd.git.process import Git
-from hubd.git.refcache import RefCache
+from hubd.git.refcache import Flux, RefCache
 from hubd.git.refs import read_refs
 from hubd.hooks.channel import HookCall, HookChannel
 from hubd.hooks.checks import CHECKS
@@ -36,7 +37,7 @@ from hubd.types import Actor, Finding, Level, RepoAction, Role
 log = structlog.get_logger()
 
 
-@dataclass
+@dataclass(eq=False)
 class PushSession:
     """One run of ``receive-pack``: who pushes where, and how far it came."""
 
@@ -47,9 +48,18 @@ class PushSession:
     process_started: float = 0.0
     options: tuple[str, ...] = ()
     push_id: int | None = None
+    # The verdict is "go on": from here on git may move refs.
+    may_go_on: bool = False
+    # git says that it has moved refs.
+    has_moved: bool = False
+    # Nobody listened to git's hooks any more: only the refs tell what it did.
+    is_cut: bool = False
+    is_settling: bool = False
     recorded: bool = False
+    names: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
     failure: HubError | None = None
+    flux: Flux | None = None
 
     @property
     def refused(self) -> Refused | None:
@@ -66,52 +76,72 @@ class Pipeline:
     store: Store
     git: Git
     refs: RefCache
+    # Pushes that may be moving refs right now.
+    live: list[PushSession] = field(default_factory=list)
 
     async def serve(self, channel: HookChannel, session: PushSession) -> None:
         """Answer the hooks of one push until git ends; never raises for what a push did."""
-        with ExitStack() as flux:
-            await self._serve(channel, session, flux)
-
-    async def _serve(self, channel: HookChannel, session: PushSession, flux: ExitStack) -> None:
         try:
-            while (call := await channel.next_call()) is not None:
-                if call.hook == "pre-receive":
-                    lines = await self._pre(session, call)
-                    # From the verdict until git has ended, refs may move at any moment.
-                    flux.enter_context(self.refs.changing(session.path))
-                    await channel.answer(lines, accept=session.push_id is not None)
-                    await afail("push.after_verdict")
-                else:
-                    await self._post(session, call)
-                    await channel.answer([], accept=True)
+            with ExitStack() as flux:
+                await self._serve(channel, session, flux)
         except Invalid as error:
             session.failure = error
-            await channel.answer([error.sentence], accept=False)
+            await channel.answer([f"hubd: {error.sentence}"], accept=False)
+        except Exception:
+            session.is_cut = True
+            log.exception("push.hooks_failed", repo_id=session.repo.id)
+        finally:
+            # A hook that still waits reads the end of file and refuses.
+            channel.close()
+
+    async def _serve(self, channel: HookChannel, session: PushSession, flux: ExitStack) -> None:
+        while (call := await channel.next_call()) is not None:
+            if call.hook == "pre-receive":
+                lines = await self._pre(session, call)
+                # From the verdict until git has ended, refs may move at any moment.
+                session.flux = flux.enter_context(self.refs.changing(session.path))
+                await afail("push.before_verdict")
+                await channel.answer(lines, accept=session.may_go_on)
+                await afail("push.after_verdict")
+            else:
+                await self._post(session, call)
+                await channel.answer([], accept=True)
 
     async def _pre(self, session: PushSession, call: HookCall) -> list[str]:
         """Run the checks; leaves an intent in the session if the push may go on."""
         if session.push_id is not None:
             raise Invalid("The hook was called twice.")
         try:
-            async with asyncio.timeout(self.config.push_check_timeout):
-                session.findings = await self._examine(session, call)
-        except TimeoutError:
-            text = "The checks of this push took too long; push fewer commits at a time."
-            session.findings = [Finding(Level.REFUSE, "time", text)]
+            session.findings = await self._checked(session, call)
+            if session.refused:
+                await self._note_refusal(session)
+            else:
+                await self._intend(session, call)
         except HubError as error:
             session.failure = error
-            return [error.sentence]
-        except Exception:
+            return [f"hubd: {error.sentence}"]
+        except Exception as error:
             log.exception("push.check_failed", repo_id=session.repo.id)
-            request = session.actor.request_id
-            session.findings = [Finding(Level.REFUSE, "internal", f"Internal error, id {request}.")]
-        if session.refused:
-            await self._note_refusal(session)
-            return render(session.findings)
+            session.failure = _failure(error, session.actor.request_id)
+            return [f"hubd: {session.failure.sentence}"]
+        return render(session.findings)
+
+    async def _checked(self, session: PushSession, call: HookCall) -> list[Finding]:
+        try:
+            async with asyncio.timeout(self.config.push_check_timeout):
+                return await self._examine(session, call)
+        except TimeoutError:
+            text = "The checks of this push took too long; push fewer commits at a time."
+            return [Finding(Level.REFUSE, "time", text)]
+
+    async def _intend(self, session: PushSession, call: HookCall) -> None:
+        """Write down what git is about to do; only with that row may it go on."""
         await afail("push.before_intent")
         moves = [RefMove(u.ref, u.old, u.new) for u in call.updates]
-        session.push_id = await self.store.write(
-            lambda conn: pushes.intent(
+
+        async def work(conn: Connection) -> None:
+            # Noted here, so that a cancelled push still knows of its row.
+            session.push_id = await pushes.intent(
                 conn,
                 repo_id=session.repo.id,
                 actor=session.actor,
@@ -120,9 +150,12 @@ class Pipeline:
                 process_group=session.process_group,
                 process_started=session.process_started,
             )
-        )
+
+        await self.store.write(work)
         await afail("push.after_intent")
-        return render(session.findings)
+        session.names = frozenset(move.ref for move in moves)
+        session.may_go_on = True
+        self.live.append(session)
 
     async def _note_refusal(self, session: PushSession) -> None:
         checks = sorted({f.check for f in session.findings if f.level is Level.REFUSE})
@@ -173,23 +206,28 @@ class Pipeline:
                 quarantine=Path(quarantine) if quarantine else None,
                 batch=batch,
             )
-            return [finding for check in CHECKS for finding in await check.run(ctx)]
+            said = await asyncio.gather(*(check.run(ctx) for check in CHECKS))
+            return [finding for findings in said for finding in findings]
 
     async def _post(self, session: PushSession, call: HookCall) -> None:
-        if session.push_id is None:
+        if session.push_id is None or not session.may_go_on:
             raise Invalid("The hook was called out of turn.")
-        push_id = session.push_id
-        await afail("push.before_finish")
+        session.has_moved = True
         # git names exactly the refs that it moved.
         applied = [RefMove(u.ref, u.old, u.new) for u in call.updates]
-        await self._finish(session.repo.id, session.path, push_id, applied)
+        finish = partial(self._finish, session.repo.id, session.path, session.push_id, applied)
+        # The refs have moved, so there is no way back: the client waits for the record.
+        await _insist(finish, "finish a push")
         session.recorded = True
+        if session.flux is not None:
+            session.flux.moves = {u.ref: (u.old, u.new) for u in call.updates}
         await afail("push.after_finish")
 
     async def _finish(
         self, repo_id: int, path: Path, push_id: int, applied: Sequence[RefMove]
     ) -> None:
         """The one transaction that records a push, its ref moves and their events."""
+        await afail("push.before_finish")
         branch = await self._new_default(repo_id, path, applied)
 
         async def work(conn: Connection) -> None:
@@ -217,16 +255,28 @@ class Pipeline:
     async def settle(self, session: PushSession, *, clean: bool) -> None:
         """Close the record of a push whose post-receive did not come; safe to call again.
 
-        ``clean``: git ended by itself, so it moved nothing; else the refs tell.
+        ``clean``: git ended by itself, so it told all that it moved; else the refs tell.
         """
-        if session.push_id is None or session.recorded:
-            return
-        push_id = session.push_id
-        if clean:
-            await self.store.write(lambda conn: pushes.drop(conn, push_id))
-        else:
-            await self._settle_by_refs(session.repo.id, session.path, only=push_id)
-        session.recorded = True
+        try:
+            if session.push_id is None or session.recorded:
+                return
+            if clean and not session.has_moved and not session.is_cut:
+                drop = partial(self.store.write, partial(_drop, push_id=session.push_id))
+                await _insist(drop, "drop a push")
+            else:
+                await self._settle_live(session, session.push_id)
+            session.recorded = True
+        finally:
+            if session in self.live:
+                self.live.remove(session)
+
+    async def _settle_live(self, session: PushSession, push_id: int) -> None:
+        """Ask the refs, once no other push that could have moved the same ones is under way."""
+        session.is_settling = True
+        while any(_may_have_moved(other, session) for other in self.live):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        settle = partial(self._settle_by_refs, session.repo.id, session.path, only=push_id)
+        await _insist(settle, "settle a push")
 
     async def recover(self, repo_id: int, path: Path) -> int:
         """Finish or drop the intents that an earlier daemon left; the caller holds the repo lock.
@@ -256,6 +306,35 @@ class Pipeline:
                 await self.store.write(partial(_drop, push_id=push.id))
             log.info("push.settled", repo_id=repo_id, push_id=push.id, refs=len(done))
         return len(mine)
+
+
+def _may_have_moved(other: PushSession, session: PushSession) -> bool:
+    """Whether another push under way could be what moved a ref of this one."""
+    same = other.path == session.path and not other.names.isdisjoint(session.names)
+    return same and not other.is_settling
+
+
+async def _insist(work: Callable[[], Awaitable[object]], name: str) -> None:
+    """Do what cannot be left undone: again and again while the database or the disk is away.
+
+    Ends early only with the daemon, whose next start finds the intent.
+    """
+    pause = 0.2
+    while True:
+        try:
+            await work()
+        except (Busy, Unavailable, OSError) as error:
+            log.error("push.record_waits", work=name, reason=str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+        else:
+            return
+
+
+def _failure(error: Exception, request_id: str) -> HubError:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable("The server's storage is full.", hint="Tell the operator.")
+    return Bug(f"Internal error, id {request_id}.", hint="Tell the operator this id.")
 
 
 async def _drop(conn: Connection, *, push_id: int) -> None:

@@ -54,7 +54,7 @@ class Pump:
             async for begin, size in answer.ranges():
                 offset, end = begin, begin + size
                 if self.sent == 0:
-                    first = await read_range(answer, offset, 4096)
+                    first = await read_range(answer, offset, min(4096, size))
                     await self._write(first)
                     offset += len(first)
                     socket = await self._bare_socket()

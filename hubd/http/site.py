@@ -12,6 +12,7 @@ from hubd.core.context import Core
 from hubd.errors import NotFound
 from hubd.http import api, smart
 from hubd.http.context import CORE, ERRORS, core_of, peer_address, surround
+from hubd.http.ending import say_close
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_HEADER = 16 * 1024
@@ -22,6 +23,7 @@ def build(core: Core) -> web.Application:
     app = web.Application(middlewares=[surround], client_max_size=MAX_BODY)
     app[CORE] = core
     app[ERRORS] = []
+    app.on_response_prepare.append(say_close)
     app.add_routes(
         [
             web.get("/healthz", healthz),

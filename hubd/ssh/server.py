@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncssh
 import structlog
+from asyncssh.kex import get_kex_algs
 
 from hubd.core import identity
 from hubd.core.context import Core
@@ -30,6 +31,18 @@ CIPHERS = (
     "aes128-ctr",
 )
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
+KEY_EXCHANGES = (
+    "mlkem768x25519-sha256",
+    "sntrup761x25519-sha512@openssh.com",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+)
 SIGNATURES = (
     "ssh-ed25519",
     "sk-ssh-ed25519@openssh.com",
@@ -91,7 +104,10 @@ class Connection(asyncssh.SSHServer):
         self.address = plain_address(str(peer[0])) if isinstance(peer, tuple) else "local"
         refusal = self._census.refusal(self._core, self.address)
         if refusal:
-            conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal)
+            # After our version line, else the client takes the sentence for noise.
+            asyncio.get_running_loop().call_soon(
+                conn.disconnect, asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal
+            )
             return
         self._counted = self._stranger = True
         self._census.connections.add(self)
@@ -254,6 +270,12 @@ class Door:
             await asyncio.sleep(0.05)
 
 
+def available_key_exchanges() -> list[str]:
+    """Ours, as far as the cryptography at hand has them."""
+    known = {name.decode() for name in get_kex_algs()}
+    return [name for name in KEY_EXCHANGES if name in known]
+
+
 async def listen(core: Core, sockets: list[socket.socket]) -> Door:
     """Serve on these bound sockets."""
     keys = await asyncio.to_thread(host_keys, core.config.data / "ssh")
@@ -266,6 +288,7 @@ async def listen(core: Core, sockets: list[socket.socket]) -> Door:
             server_host_keys=keys,
             server_version="hubd",
             encoding=None,
+            kex_algs=available_key_exchanges(),
             encryption_algs=CIPHERS,
             mac_algs=MACS,
             signature_algs=SIGNATURES,

@@ -12,7 +12,7 @@ import structlog
 
 from hubd.core import fetch, push
 from hubd.core.context import Core
-from hubd.core.packcache import PIECE, Answer
+from hubd.core.packcache import Answer
 from hubd.errors import HubError, Invalid, NotFound
 from hubd.pktline import FLUSH, err_packet
 from hubd.procs import Child
@@ -258,11 +258,9 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
 
     async def _send_answer(self, answer: Answer) -> None:
         async for begin, size in answer.ranges():
-            for offset in range(begin, begin + size, PIECE):
-                length = min(PIECE, begin + size - offset)
-                data = await fetch.read_range(answer, offset, length)
-                for start in range(0, len(data), _READ):
-                    await self.write(data[start : start + _READ])
+            for offset in range(begin, begin + size, _READ):
+                length = min(_READ, begin + size - offset)
+                await self.write(await fetch.read_range(answer, offset, length))
 
     async def write(self, data: bytes) -> None:
         """Send when both the client's window and the TCP transport have room."""

@@ -8,10 +8,11 @@ import msgspec
 import sqlalchemy as sa
 
 from hubd.errors import Conflict
+from hubd.names import fold_name, skeleton
 from hubd.store import schema
 from hubd.store.engine import Connection
 from hubd.store.rows import inserted, now, one
-from hubd.types import Visibility, fold_name, skeleton
+from hubd.types import Visibility
 
 _table = schema.namespaces
 _redirects = schema.namespace_redirects

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from hubd.names import fold_name
 from hubd.store import keys, repos, schema, sessions, tokens, users
 from hubd.store.engine import Connection
 from hubd.store.keys import Key
@@ -16,7 +17,7 @@ from hubd.store.rows import labelled, many, one, prefixed
 from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
-from hubd.types import RepoRef, RepoType, Role, fold_name
+from hubd.types import RepoRef, RepoType, Role
 
 _ns = schema.namespaces
 _repos = schema.repos

@@ -8,11 +8,12 @@ import msgspec
 import sqlalchemy as sa
 
 from hubd.errors import Conflict, NotFound
+from hubd.names import fold_name
 from hubd.store import schema
 from hubd.store.engine import Connection
 from hubd.store.orgs import Member
 from hubd.store.rows import inserted, many, now, one
-from hubd.types import RepoRef, RepoType, Role, Visibility, fold_name
+from hubd.types import RepoRef, RepoType, Role, Visibility
 
 _table = schema.repos
 _redirects = schema.repo_redirects

@@ -8,10 +8,10 @@ import msgspec
 import sqlalchemy as sa
 
 from hubd.errors import Conflict
+from hubd.names import fold_name
 from hubd.store import namespaces, schema
 from hubd.store.engine import Connection
 from hubd.store.rows import many, now, one
-from hubd.types import fold_name
 
 _table = schema.users
 _names = schema.namespaces

@@ -112,7 +112,7 @@ async def namespace(visit: Visit) -> web.Response:
         repos=listed,
         search=search,
         type=repo_type,
-        types=[(None, "All"), *list(TYPE_PLURALS.items())],
+        types=[(None, "All"), *TYPE_PLURALS.items()],
         next_page=f"/{found.name}{_query(search, sort, after=mark, **more)}" if mark else "",
         may_create=_may_create(visit, found.name, members),
     )

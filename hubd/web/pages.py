@@ -8,7 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from hubd.http.context import tell_errors
-from hubd.web import account, create, csrf, errorpages, lists, signin
+from hubd.web import account, create, csrf, errorpages, files, lists, raw, settings, signin
+from hubd.web.place import repo_page
 from hubd.web.render import RENDERER, Renderer
 from hubd.web.templating import PAGES, Pages
 from hubd.web.visit import PageHandler, page
@@ -35,6 +36,7 @@ def add_to(app: web.Application) -> None:
     for name in ("models", "datasets", "spaces", "codes"):
         _add(app, "GET", f"/{name}", lists.of_type)
     _add(app, "GET", f"/{_NAMESPACE}", lists.namespace)
+    _add_repositories(app)
     tell_errors(app, "/", errorpages.tell)
 
 
@@ -67,6 +69,23 @@ def _add_account(app: web.Application) -> None:
         ("POST", "/-/organizations/{name}", create.change_org),
     ):
         _add(app, method, path, handler, sign_in=True)
+
+
+def _add_repositories(app: web.Application) -> None:
+    _add(app, "GET", _REPO, repo_page(files.home, verb=False))
+    for verb, handler, needs_rest in (
+        ("tree", files.tree, False),
+        ("blob", files.blob, True),
+        ("raw", raw.raw, True),
+        ("commits", files.history, False),
+        ("commit", files.commit, True),
+    ):
+        if not needs_rest:
+            _add(app, "GET", f"{_REPO}/{verb}", repo_page(handler))
+        _add(app, "GET", f"{_REPO}/{verb}{_REST}", repo_page(handler))
+    _add(app, "GET", f"{_REPO}/branches", repo_page(files.branches))
+    _add(app, "GET", f"{_REPO}/settings", repo_page(settings.show))
+    _add(app, "POST", f"{_REPO}/settings/{{section}}", repo_page(settings.change), sign_in=True)
 
 
 async def _favicon(request: web.Request) -> web.Response:

@@ -93,8 +93,8 @@ def code(job: dict[str, Any]) -> dict[str, Any]:
     return {"lines": lines, "language": language}
 
 
-def _fence(text: str, language: str, _attributes: str) -> str:
-    inner = highlight(text, lexer_named(language.split(" ", maxsplit=1)[0].lower()), _FORMATTER)
+def _fence(text: str, language: str) -> str:
+    inner = highlight(text, lexer_named(language.partition(" ")[0].lower()), _FORMATTER)
     return f'<pre class="code"><code>{inner}</code></pre>'
 
 
@@ -176,7 +176,7 @@ def markdown(job: dict[str, Any]) -> dict[str, Any]:
 
 def _render_fence(_self: Any, tokens: list[Any], index: int, _options: Any, _env: Any) -> str:
     token = tokens[index]
-    return _fence(token.content, token.info.strip(), "") + "\n"
+    return _fence(token.content, token.info.strip()) + "\n"
 
 
 def _clean(html: str, addresses: _Addresses) -> str:
@@ -185,8 +185,6 @@ def _clean(html: str, addresses: _Addresses) -> str:
             return addresses.link(value)
         if name == "src":
             return addresses.picture(value)
-        if name == "type":
-            return value if value == "checkbox" else None
         return ID_PREFIX + value.removeprefix(ID_PREFIX) if name == "id" else value
 
     return nh3.clean(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +61,13 @@ class Pages:
             extensions=["jinja2.ext.do"],
         )
         self._env.filters.update(
-            path=path_quoted, size=size, ago=ago, moment=moment, short=short, count=count
+            path=path_quoted,
+            size=size,
+            ago=ago,
+            moment=moment,
+            short=short,
+            count=count,
+            groupby_day=by_day,
         )
         self._env.globals["static"] = lambda name: self.static[name].address
 
@@ -170,3 +176,14 @@ def ago(seconds: float | None) -> Markup:
 def short(oid: str) -> str:
     """The beginning of an object id."""
     return oid[:8]
+
+
+def by_day(commits: Sequence[Any]) -> list[dict[str, Any]]:
+    """Commits under the days on which they were made, in the order of the history."""
+    days: list[dict[str, Any]] = []
+    for commit in commits:
+        name = f"{_datetime(commit.committer.time):%B %-d, %Y}"
+        if not days or days[-1]["name"] != name:
+            days.append({"name": name, "commits": []})
+        days[-1]["commits"].append(commit)
+    return days

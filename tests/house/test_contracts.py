@@ -36,6 +36,8 @@ MODULES = [
     "reserved",
     "systemd",
     "types",
+    "names",
+    "sshkeys",
     "errors",
 ]
 

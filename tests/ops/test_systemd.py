@@ -188,7 +188,7 @@ def test_f21_restarts_refuse_nobody_and_let_pushes_finish(machine: Machine, toke
         machine.run("systemctl", "restart", "hubd")
     for push in pushes:
         out, _ = push.communicate(timeout=120)
-        assert push.returncode == 0, out
+        assert push.returncode == 0, out + machine.journal()[-20000:]
     machine.run("touch", "/tmp/enough")
     out, _ = knocking.communicate(timeout=120)
     asked, _, wrong = out.partition(" ")

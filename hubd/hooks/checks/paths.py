@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from hubd.git.trees import TreeEntry, parse_tree
 from hubd.hooks.channel import printable
 from hubd.hooks.context import PushContext, named
-from hubd.types import MAX_PATH_BYTES, MAX_PATH_DEPTH, Finding, Level, component_fault
+from hubd.names import MAX_PATH_BYTES, MAX_PATH_DEPTH, component_fault
+from hubd.types import Finding, Level
 
 _PORTION = 200
 _TWIN = "differs from another name in its folder only in case, Unicode form or a trailing dot"

@@ -6,7 +6,8 @@ from collections import Counter
 
 from hubd.hooks.channel import RefUpdate, printable
 from hubd.hooks.context import PushContext, named
-from hubd.types import Finding, Level, ref_name_fault
+from hubd.names import ref_name_fault
+from hubd.types import Finding, Level
 
 _PUBLIC = ("refs/heads/", "refs/tags/")
 

@@ -21,7 +21,8 @@ from hubd.core.context import Core
 from hubd.core.rates import RateState
 from hubd.errors import Busy, HubError, Invalid, NotFound, SignInNeeded, TooLarge
 from hubd.http.context import actor_of, client_address, core_of, public_url, request_id
-from hubd.types import Actor, Channel, RepoRef, check_name
+from hubd.names import check_name
+from hubd.types import Actor, Channel, RepoRef
 
 PREFIX = "/api/hub/v1"
 MAX_BODY = 1024 * 1024

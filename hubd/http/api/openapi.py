@@ -11,7 +11,8 @@ from hubd import __version__
 from hubd.http.api.endpoint import MAX_ID, PREFIX, Endpoint
 from hubd.http.api.problems import ErrorAnswer
 from hubd.http.api.table import ENDPOINTS
-from hubd.types import MAX_NAME_LENGTH, RepoType
+from hubd.names import MAX_NAME_LENGTH
+from hubd.types import RepoType
 
 _REFS = "#/components/schemas/{name}"
 _NAME = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}
@@ -33,6 +34,7 @@ _MEANINGS = {
     408: "The body did not come.",
     409: "It exists already or would break a rule.",
     413: "Too large.",
+    422: "The checks refused it; `findings` has every reason.",
     415: "The body must be application/json.",
     429: "Too many requests; see Retry-After.",
     503: "Something the hub needs does not answer.",

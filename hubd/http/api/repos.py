@@ -11,7 +11,8 @@ from hubd.core.rows import Repo
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
 from hubd.http.api.shapes import Answer, Mark, Name, Request, Time, maybe_when, when
 from hubd.http.context import public_url
-from hubd.types import MAX_REF_BYTES, RepoRef, RepoType, Visibility
+from hubd.names import MAX_REF_BYTES
+from hubd.types import RepoRef, RepoType, Visibility
 
 Description = Annotated[str, Meta(max_length=500)]
 Branch = Annotated[str, Meta(min_length=1, max_length=MAX_REF_BYTES)]

@@ -12,7 +12,8 @@ from hubd.http.api.credentials import KeyAdded, KeyAnswer, KeyToAdd, key_added, 
 from hubd.http.api.endpoint import REPO, Call, Endpoint
 from hubd.http.api.orgs import MemberAnswer, member_answer
 from hubd.http.api.shapes import Answer, Request, RoleChoice
-from hubd.types import MAX_REF_BYTES, Role
+from hubd.names import MAX_REF_BYTES
+from hubd.types import Role
 
 
 class DeployKeyToAdd(KeyToAdd, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from hubd.types import MAX_NAME_LENGTH, Role
+from hubd.names import MAX_NAME_LENGTH
+from hubd.types import Role
 
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339, UTC.")]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubd.http.api import audit, content, credentials, history, orgs, repos, rights, users
+from hubd.http.api import audit, changes, content, credentials, history, orgs, repos, rights, users
 from hubd.http.api.endpoint import Endpoint
 
 ENDPOINTS: list[Endpoint] = [
@@ -13,5 +13,6 @@ ENDPOINTS: list[Endpoint] = [
     *rights.ENDPOINTS,
     *content.ENDPOINTS,
     *history.ENDPOINTS,
+    *changes.ENDPOINTS,
     *audit.ENDPOINTS,
 ]

@@ -1,0 +1,1 @@
+"""Measures hubd beside nginx + git-http-backend and OpenSSH: ``python -m benchmarks``."""

@@ -1,0 +1,61 @@
+"""``python -m benchmarks [--quick] [--rounds N] [--only TEXT] [--keep DIR]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import measure, plan, servers
+from benchmarks.rig import FULL, QUICK, Rig
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works")
+    parser.add_argument("--rounds", type=int, help="rounds of each row (5)")
+    parser.add_argument("--only", default="", help="rows whose name holds one of these, by comma")
+    parser.add_argument("--dir", type=Path, help="where the repositories are made")
+    parser.add_argument("--strict", action="store_true", help="fail if a goal is missed")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(f"# {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Set up, measure, print; exit code 1 if a program is missing or, if asked, a goal."""
+    arguments = _arguments()
+    packages = servers.missing()
+    if packages:
+        print(f"Missing; run: apt-get install -y {' '.join(packages)}", file=sys.stderr)
+        return 1
+    scale = QUICK if arguments.quick else FULL
+    rounds = arguments.rounds or scale.rounds
+    wanted = arguments.only.split(",")
+    outcomes: list[measure.Outcome] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="hubd-bench-", dir=arguments.dir) as folder,
+        Rig(Path(folder), scale, _say) as rig,
+    ):
+        for case in plan.cases(rig):
+            if any(word in case.name for word in wanted):
+                _say(f"{case.name} / {case.versus}")
+                outcomes.append(measure.run(case, rounds, rig.processor_time))
+        peaks = rig.peak_memory()
+    print(measure.table(outcomes))
+    peak = max(peaks)
+    fits = peak <= plan.MEMORY_LIMIT
+    verdict = "met" if fits else "MISSED"
+    print(
+        f"daemon memory, most ever held: {peak:.0f} MB, goal {plan.MEMORY_LIMIT:.0f} MB: {verdict}"
+    )
+    missed = [outcome for outcome in outcomes if not outcome.met]
+    return 1 if arguments.strict and (missed or not fits) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""Folders and files of a repository at a revision."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import PurePosixPath
+from typing import Any
+
+from aiohttp import web
+
+from hubd.core import browse
+from hubd.errors import Invalid, NotFound
+from hubd.types import RepoPath, RepoType
+from hubd.web.place import Place
+from hubd.web.raw import INLINE_IMAGES, image_type
+from hubd.web.render import RENDERER, Document, plain
+
+FOLDER_PAGE = 500
+_READMES = ("readme.md", "readme.markdown", "readme.txt", "readme.rst", "readme")
+_MARKDOWN = (".md", ".markdown", ".mdown")
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+async def home(place: Place) -> web.StreamResponse:
+    """The first page: the card; for code the files; for an empty repository what to paste."""
+    try:
+        at, _ = await place.at()
+    except browse.EmptyRepoError:
+        return place.show("empty.html", "card", origin=place.visit.origin)
+    if place.ref.type is RepoType.CODE:
+        return await _folder(place, at, RepoPath(""), "files")
+    listed = await browse.tree(place.visit.core, at, limit=FOLDER_PAGE, with_sizes=False)
+    readme = await _readme(place, at, RepoPath(""), listed.entries)
+    if readme is None:
+        return await _folder(place, at, RepoPath(""), "card")
+    last = await browse.commits(place.visit.core, at, limit=1)
+    return place.show("card.html", "card", at=at, readme=readme, total=listed.total, last=last[0])
+
+
+async def tree(place: Place) -> web.StreamResponse:
+    """A folder; the address of a file leads on to its page."""
+    try:
+        at, path = await place.at()
+    except browse.EmptyRepoError:
+        return place.show("empty.html", "files", origin=place.visit.origin)
+    return await _folder(place, at, path, "files")
+
+
+async def _folder(place: Place, at: browse.At, path: RepoPath, tab: str) -> web.StreamResponse:
+    visit = place.visit
+    offset = whole(visit.query("offset"))
+    try:
+        listed = await browse.tree(
+            visit.core, at, path, offset=offset, limit=FOLDER_PAGE, with_commits=True
+        )
+    except Invalid:
+        return visit.go(place.links.blob(at.revision, path))
+    last = await browse.commits(visit.core, at, path, limit=1)
+    following = offset + FOLDER_PAGE
+    base = place.links.tree(at.revision, path)
+    return place.show(
+        "tree.html",
+        tab,
+        at=at,
+        path=path,
+        crumbs=crumbs(path),
+        listed=listed,
+        last=last[0] if last else None,
+        readme=await _readme(place, at, path, listed.entries) if offset == 0 else None,
+        next_page=f"{base}?offset={following}" if following < listed.total else "",
+        first=offset == 0,
+        base=base,
+        **await place.revisions(),
+    )
+
+
+def whole(text: str) -> int:
+    """A number in the address; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0  # noqa: PLR2004
+
+
+def crumbs(path: RepoPath) -> list[tuple[str, str]]:
+    """Each folder on the way to a path: its name and its own path."""
+    parts = path.split("/") if path else []
+    return [(part, "/".join(parts[: n + 1])) for n, part in enumerate(parts)]
+
+
+async def _readme(
+    place: Place, at: browse.At, folder: RepoPath, entries: list[browse.Entry]
+) -> dict[str, Any] | None:
+    named = {e.name.lower(): e for e in reversed(entries) if e.kind == "file"}
+    entry = next((named[name] for name in _READMES if name in named), None)
+    if entry is None:
+        return None
+    blob = await browse.blob(place.visit.core, at, entry.path)
+    if blob.text is None or not blob.text.strip():
+        return None
+    document = Document(None, "")
+    if entry.name.lower().endswith(_MARKDOWN):
+        document = await _document(place, at, folder, blob.text)
+    return {"entry": entry, "document": document, "text": blob.text}
+
+
+async def _document(place: Place, at: browse.At, folder: str, text: str) -> Document:
+    """Rendered, its relative links leading to the same revision."""
+    return await place.visit.request.config_dict[RENDERER].markdown(
+        text,
+        folder=folder,
+        blob=place.links.at("blob", at.revision) + "/",
+        raw=place.links.at("raw", at.revision) + "/",
+    )
+
+
+async def blob(place: Place) -> web.StreamResponse:
+    """A file; the address of a folder leads on to its page."""
+    at, path = await place.at()
+    if not path:
+        return place.visit.go(place.links.tree(at.revision))
+    try:
+        found = await browse.blob(place.visit.core, at, path)
+    except Invalid:
+        return place.visit.go(place.links.tree(at.revision, path))
+    last = await browse.commits(place.visit.core, at, path, limit=1)
+    return place.show(
+        "blob.html",
+        "files",
+        at=at,
+        path=path,
+        crumbs=crumbs(path),
+        entry=found.entry,
+        blob=found,
+        last=last[0] if last else None,
+        **{**_NOTHING, **await _view(place, at, path, found)},
+        **await place.revisions(),
+    )
+
+
+# What blob.html looks at; ``view`` says which part of it is shown.
+_NOTHING: dict[str, Any] = {
+    "view": "",
+    "code": None,
+    "document": None,
+    "target": None,
+    "encoding": "",
+    "hidden_characters": False,
+    "has_source": False,
+}
+
+
+async def _view(place: Place, at: browse.At, path: RepoPath, found: browse.Blob) -> dict[str, Any]:
+    if found.entry.kind == "link":
+        return {"view": "link", "target": _link_target(path, found)}
+    view = _view_without_text(found)
+    return {"view": view} if view else await _text_view(place, at, path, found)
+
+
+def _view_without_text(found: browse.Blob) -> str:
+    """Which page fits a file that has no text to show; empty if it has."""
+    entry = found.entry
+    cases = (
+        ("submodule", entry.kind == "submodule"),
+        ("lfs", entry.lfs is not None),
+        ("empty", found.data == b""),
+        ("image", _shows_as_image(entry, found.data or b"")),
+        ("huge", found.data is None),
+        ("binary", found.is_binary),
+    )
+    return next((view for view, fits in cases if fits), "")
+
+
+def _shows_as_image(entry: browse.Entry, data: bytes) -> bool:
+    suffix = PurePosixPath(entry.name.lower()).suffix
+    return suffix in INLINE_IMAGES and (not data or suffix == ".svg" or bool(image_type(data)))
+
+
+async def _text_view(
+    place: Place, at: browse.At, path: RepoPath, found: browse.Blob
+) -> dict[str, Any]:
+    assert found.data is not None, "small enough to have been read"  # noqa: S101
+    text, encoding = found.text, ""
+    if text is None:
+        text, encoding = found.data.decode("latin-1"), "Latin-1"
+    common = {"encoding": encoding, "hidden_characters": not _BIDI.isdisjoint(text)}
+    if path.lower().endswith(_MARKDOWN) and not place.visit.query("plain"):
+        document = await _document(place, at, path.parent, text)
+        if document.html is not None:
+            return {"view": "document", "document": document, "has_source": True, **common}
+    renderer = place.visit.request.config_dict[RENDERER]
+    code = await renderer.code(text, path.name) if not encoding else plain(text)
+    return {"view": "code", "code": code, **common}
+
+
+def _link_target(path: RepoPath, found: browse.Blob) -> tuple[str, str]:
+    """What a symbolic link holds, and the path in the repository it leads to (or empty)."""
+    text = (found.data or b"").decode("utf-8", "replace")
+    resolved = posixpath.normpath(posixpath.join(path.parent, text))
+    try:
+        inside = RepoPath.parse(resolved) if not text.startswith("/") and resolved != "." else ""
+    except Invalid:
+        inside = ""
+    return text, inside
+
+
+async def history(place: Place) -> web.StreamResponse:
+    """The commits of a revision, or those that changed one path."""
+    at, path = await place.at()
+    skip = whole(place.visit.query("skip"))
+    found = await browse.commits(place.visit.core, at, path, skip=skip, limit=COMMITS + 1)
+    if not found and path and not skip:
+        raise NotFound(f"There is no history of {str(path)!r}.")
+    base = place.links.commits(at.revision, path)
+    return place.show(
+        "commits.html",
+        "commits",
+        at=at,
+        path=path,
+        crumbs=crumbs(path),
+        commits=found[:COMMITS],
+        next_page=f"{base}?skip={skip + COMMITS}" if len(found) > COMMITS else "",
+        first=skip == 0,
+        base=base,
+        **await place.revisions(),
+    )
+
+
+COMMITS = 40
+
+
+async def commit(place: Place) -> web.StreamResponse:
+    """One commit, and what it changed."""
+    at, info, diff = await browse.commit(place.visit.core, place.visit.actor, place.ref, place.rest)
+    return place.show("commit.html", "commits", at=at, commit=info, diff=diff)
+
+
+async def branches(place: Place) -> web.StreamResponse:
+    """Branches and tags, searched and paged."""
+    known = await browse.refs(place.visit.core, place.visit.actor, place.ref)
+    words = place.visit.query("search").strip()[:200].lower()
+    offset = whole(place.visit.query("offset"))
+    every = [
+        (kind, info)
+        for kind, infos in (("branch", known.branches), ("tag", known.tags))
+        for info in infos
+        if words in info.name.lower()
+    ]
+    shown = every[offset : offset + REFS]
+    following = offset + REFS
+    query = f"&search={words}" if words.isascii() and words.isalnum() else ""
+    base = place.links.at("branches")
+    return place.show(
+        "branches.html",
+        "branches",
+        branches=[info for kind, info in shown if kind == "branch"],
+        tags=[info for kind, info in shown if kind == "tag"],
+        search=words,
+        totals=(len(known.branches), len(known.tags)),
+        next_page=f"{base}?offset={following}{query}" if following < len(every) else "",
+        first=offset == 0,
+        base=base,
+    )
+
+
+REFS = 200

@@ -1,0 +1,336 @@
+"""T01, T10, T32: who signed, and what may be asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from tests.gitkit import SshKey, ssh
+from tests.hubkit import Repo, World
+
+
+def greeting(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stderr.decode()
+
+
+@pytest.fixture
+def only_public(world: World, tmp_path: Path) -> Path:
+    """Ada's public key, as an attacker has it from her profile page."""
+    copy = tmp_path / "ada.pub"
+    copy.write_bytes(world.keys["ada"].public.read_bytes())
+    return copy
+
+
+def test_T01_a_key_that_is_only_offered_is_nobody(world: World, only_public: Path) -> None:
+    mine = world.keys["bob"]
+    done = ssh(world.hub, mine, options=["-i", str(only_public)])
+    assert "Hi bob!" in greeting(done), done.stderr
+    # The other's key first, unsigned; then one's own.
+    where = ["-o", f"IdentityFile={only_public}", "-o", f"IdentityFile={mine.private}"]
+    first = SshKey(only_public)
+    done = ssh(world.hub, first, options=where)
+    assert "Hi bob!" in greeting(done), done.stderr
+    assert "Hi ada" not in greeting(done)
+
+
+def test_T01_the_offered_key_gives_no_right(world: World, only_public: Path, objects) -> None:  # type: ignore[no-untyped-def]
+    private = world.repo("private")
+    options = [
+        "-o",
+        f"IdentityFile={only_public}",
+        "-o",
+        f"IdentityFile={world.keys['bob'].private}",
+    ]
+    done = ssh(
+        world.hub, SshKey(only_public), f"git-upload-pack '/{private.path}'", options=options
+    )
+    assert b"not found" in done.stderr
+    assert done.stdout == b""
+
+
+async def _pipelined(world: World, private: Repo) -> bytes:
+    """Sign as bob, then ask two things at once on the same connection."""
+    host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
+    async with asyncssh.connect(
+        host,
+        int(port),
+        username="git",
+        known_hosts=None,
+        config=(),
+        agent_path=None,
+        client_keys=[world.keys["bob"].private],
+    ) as conn:
+        both = await asyncio.gather(
+            conn.run(f"git-upload-pack '/{private.path}'", check=False, encoding=None, input=b""),
+            conn.run(f"git-upload-pack '/{private.path}'", check=False, encoding=None, input=b""),
+        )
+    return b"".join(bytes(done.stderr or b"") for done in both)  # type: ignore[arg-type]
+
+
+def test_T01_two_requests_at_once_are_both_bobs(world: World) -> None:
+    private = world.repo("private")
+    said = asyncio.run(_pipelined(world, private))
+    assert said.count(b"not found") == 2
+
+
+def test_T01_a_certificate_is_not_a_key(world: World, tmp_path: Path) -> None:
+    # A certificate on ada's public key, made by an authority that nobody knows.
+    authority = SshKey.make(tmp_path / "ca")
+    copy = SshKey(tmp_path / "stolen")
+    copy.public.write_bytes(world.keys["ada"].public.read_bytes())
+    subprocess.run(
+        ["ssh-keygen", "-q", "-s", authority.private, "-I", "ada", "-n", "git", copy.public],
+        check=True,
+    )
+    certificate = tmp_path / "stolen-cert.pub"
+    done = ssh(world.hub, world.keys["bob"], options=["-o", f"CertificateFile={certificate}"])
+    assert "Hi bob!" in greeting(done)
+    mine = SshKey.make(tmp_path / "mine")
+    subprocess.run(
+        ["ssh-keygen", "-q", "-s", authority.private, "-I", "x", "-n", "git,ada", mine.public],
+        check=True,
+    )
+    done = ssh(world.hub, mine)
+    assert done.returncode == 255
+    assert b"Permission denied" in done.stderr
+
+
+def test_T01_a_key_that_is_removed_ends_at_once(world: World, tmp_path: Path) -> None:
+    world.add_user("carl")
+    key = world.keys["carl"]
+    assert "Hi carl!" in greeting(ssh(world.hub, key))
+    world.op("user.disable", name="carl")
+    assert b"Permission denied" in ssh(world.hub, key).stderr
+
+
+# T10
+
+
+def test_T10_the_ssh_user_name_tells_nothing(world: World, tmp_path: Path) -> None:
+    stranger = SshKey.make(tmp_path / "stranger")
+
+    def attempt(user: str) -> float:
+        began = time.monotonic()
+        done = subprocess.run(
+            ["ssh", *stranger.options("-p", world.hub.ssh.rsplit(":", 1)[1]), f"{user}@127.0.0.1"],
+            capture_output=True,
+            check=False,
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+        )
+        assert done.returncode == 255
+        assert b"Permission denied (publickey)" in done.stderr
+        return time.monotonic() - began
+
+    known = sorted(attempt("ada") for _ in range(5))[2]
+    unknown = sorted(attempt("nobody-here") for _ in range(5))[2]
+    assert abs(known - unknown) < 0.5 * max(known, unknown)
+
+
+def test_T10_passwords_are_no_way_into_ssh(world: World, tmp_path: Path) -> None:
+    stranger = SshKey.make(tmp_path / "stranger2")
+    done = ssh(world.hub, stranger, options=["-v", "-o", "LogLevel=DEBUG1"])
+    methods = set(re.findall(r"Authentications that can continue: (\S+)", done.stderr.decode()))
+    assert methods == {"publickey"}, done.stderr
+
+
+def test_T10_guessing_tokens_is_cheap_to_refuse_and_never_right(world: World) -> None:
+    from tests.gitkit import http
+
+    began = time.monotonic()
+    for number in range(60):
+        status, _, _ = http(
+            world.hub,
+            "GET",
+            "/ada/absent/info/refs?service=git-upload-pack",
+            token=f"hubd_{number:043d}",
+        )
+        assert status == 401
+    assert time.monotonic() - began < 30
+    assert "hubd_0000" not in world.hub.log()
+
+
+def test_T10_many_keys_of_one_client_are_cut_off(world: World, tmp_path: Path) -> None:
+    async def run() -> int:
+        host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
+        keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(40)]
+        try:
+            async with asyncssh.connect(
+                host,
+                int(port),
+                username="git",
+                known_hosts=None,
+                config=(),
+                client_keys=keys,
+                agent_path=None,
+            ):
+                return -1
+        except asyncssh.DisconnectError as error:
+            return error.code
+
+    assert asyncio.run(run()) in {
+        asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
+        asyncssh.DISC_TOO_MANY_CONNECTIONS,
+        asyncssh.DISC_CONNECTION_LOST,
+    }
+    assert world.hub.log().count("ssh.unknown_key") < 1000
+
+
+# T32
+
+REFUSED = [
+    "id",
+    "sh",
+    "git",
+    "git-upload-pack",
+    "git-upload-pack ",
+    "git-upload-pack 'a' ; id",
+    "git-upload-pack 'ada/x' 'ada/y'",
+    "git-upload-pack --help",
+    "git-upload-pack '--help'",
+    "git-upload-pack $(id)",
+    "git-upload-pack `id`",
+    "git-upload-pack 'ada/x'\n id",
+    "git-upload-pack '../../etc/passwd'",
+    "git-upload-pack '/../ada/x'",
+    "git-upload-pack ''",
+    "git-upload-pack 'ada'",
+    "git-upload-pack 'a/b/c/d'",
+    "git-upload-pack '-oProxyCommand=x/y'",
+    "git-upload-archive 'ada/x'",
+    "git-shell -c id",
+    "scp -t /tmp",
+    "GIT_PROTOCOL=x git-upload-pack 'a/b'",
+    "env -S id",
+    "git-receive-pack --stateless-rpc 'ada/x'",
+    'git-upload-pack "ada/x"',
+    "true",
+    "/usr/bin/git-upload-pack 'ada/x'",
+    "git-upload-pack 'ada/x'; git-upload-pack 'ada/x'",
+]
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_T32_only_the_exact_grammar_is_understood(world: World, command: str) -> None:
+    done = ssh(world.hub, world.keys["ada"], command)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"hubd: "), done.stderr
+    assert len(done.stderr.strip().split(b"\n")) == 1
+    assert b"uid=" not in done.stderr
+
+
+def test_T32_no_pty_no_shell_no_forwarding_no_subsystem(world: World) -> None:
+    ada = world.keys["ada"]
+    assert b"PTY allocation request failed" in ssh(world.hub, ada, options=["-tt"]).stderr
+    shell = ssh(world.hub, ada, stdin=b"id\n")
+    assert b"uid=" not in shell.stdout
+    subsystem = ssh(world.hub, ada, "sftp", options=["-s"])
+    assert subsystem.returncode != 0
+    assert subsystem.stdout == b""
+    for option in (["-R", "0:127.0.0.1:22"], ["-W", "127.0.0.1:22"]):
+        done = ssh(world.hub, ada, options=["-o", "ExitOnForwardFailure=yes", *option])
+        assert b"SSH-2.0" not in done.stdout
+        assert (
+            b"forwarding" in done.stderr.lower() or b"prohibited" in done.stderr or done.returncode
+        )
+
+
+async def _raw_requests(world: World) -> dict[str, bool]:
+    """Channel requests that the OpenSSH client has no option for."""
+    host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
+    said: dict[str, bool] = {}
+    async with asyncssh.connect(
+        host,
+        int(port),
+        username="git",
+        known_hosts=None,
+        config=(),
+        agent_path=None,
+        client_keys=[world.keys["ada"].private],
+    ) as conn:
+        calls: dict[str, Awaitable[object]] = {
+            "direct-tcpip": conn.open_connection("127.0.0.1", 22),
+            "direct-streamlocal": conn.open_unix_connection("/run/x.sock"),
+            "remote port": conn.start_server(lambda *_: None, "", 0),
+            "remote socket": conn.start_unix_server(lambda *_: None, "/tmp/never.sock"),
+            "sftp": conn.start_sftp_client(),
+            "pty": _pty(conn),
+        }
+        for what, call in calls.items():
+            try:
+                await asyncio.wait_for(call, 10)
+            except (asyncssh.Error, asyncssh.ChannelListenError, OSError, TimeoutError):
+                said[what] = False
+            else:
+                said[what] = True
+        # The connection still serves git.
+        done = await conn.run("", check=False)
+        said["greeting"] = "Hi ada" in str(done.stderr)
+    return said
+
+
+async def _pty(conn: asyncssh.SSHClientConnection) -> None:
+    await conn.run("git-upload-pack 'ada/x'", term_type="xterm", check=False)
+
+
+def test_T32_raw_channel_requests_are_refused(world: World) -> None:
+    said = asyncio.run(_raw_requests(world))
+    assert said.pop("greeting") is True
+    assert not any(said.values()), said
+
+
+def test_T32_a_command_of_a_megabyte(world: World) -> None:
+    async def run() -> tuple[int | None, str]:
+        host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
+        async with asyncssh.connect(
+            host,
+            int(port),
+            username="git",
+            known_hosts=None,
+            config=(),
+            agent_path=None,
+            client_keys=[world.keys["ada"].private],
+        ) as conn:
+            done = await conn.run("git-upload-pack '" + "a" * 200_000 + "'", check=False)
+            return done.exit_status, str(done.stderr)
+
+    code, said = asyncio.run(run())
+    assert code == 1
+    assert "too long" in said
+
+
+def test_T28_T32_only_git_protocol_is_taken_from_the_environment(world: World) -> None:
+    repo = world.repo()
+    work = world.work()
+    work.commit()
+    assert work.push(repo.http).returncode == 0
+    marks = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "uploadpack.packObjectsHook",
+        "GIT_CONFIG_VALUE_0": "touch /tmp/never",
+        "LD_PRELOAD": "/tmp/x.so",
+        "GIT_DIR": "/etc",
+        "GIT_PROTOCOL": "version=0;id",
+        "GIT_TRACE": "/tmp/never",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": "/etc",
+        "PATH": "/nowhere",
+    }
+    options = [f"-oSetEnv={' '.join(f'{k}={v!r}' for k, v in marks.items())}"]
+    done = ssh(
+        world.hub,
+        world.keys["ada"],
+        f"git-upload-pack '/{repo.path}'",
+        options=options,
+        stdin=b"0000",
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"refs/heads/main" in done.stdout
+    assert not Path("/tmp/never").exists()
