@@ -6,18 +6,14 @@ import asyncio
 import contextlib
 import itertools
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hubd.store import namespaces, orgs, repos, users
 from hubd.store.engine import Store
-from hubd.types import RepoType, Role, Visibility
 from tests.services import postgres_url
 
 _NUMBERS = itertools.count()
@@ -103,52 +99,3 @@ async def store(store_url: str) -> AsyncIterator[Store]:
     opened = await Store.open(store_url)
     yield opened
     await opened.close()
-
-
-class Make:
-    """Things to test with, each made in a transaction of its own."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    async def do(self, function: Callable[..., Awaitable[Any]], *args: Any, **named: Any) -> Any:
-        """Call an owner's function in a transaction."""
-
-        async def work(conn: AsyncConnection) -> Any:
-            return await function(conn, *args, **named)
-
-        return await self.store.write(work)
-
-    async def ask(self, function: Callable[..., Awaitable[Any]], *args: Any, **named: Any) -> Any:
-        """Call a reading function."""
-        async with self.store.read() as conn:
-            return await function(conn, *args, **named)
-
-    async def user(self, name: str, **named: Any) -> int:
-        async def work(conn: AsyncConnection) -> int:
-            new_id = await namespaces.add(conn, kind="user", name=name, full_name=name.title())
-            await users.add(conn, id=new_id, **named)
-            return new_id
-
-        return await self.store.write(work)
-
-    async def org(self, name: str, **roles: Role) -> int:
-        async def work(conn: AsyncConnection) -> int:
-            org_id = await namespaces.add(conn, kind="org", name=name)
-            for member, role in roles.items():
-                user = await users.by_name(conn, member)
-                assert user is not None
-                await orgs.set_member(conn, org_id, user.id, role)
-            return org_id
-
-        return await self.store.write(work)
-
-    async def repo(self, namespace_id: int, name: str, **named: Any) -> int:
-        named.setdefault("type", RepoType.MODEL)
-        named.setdefault("visibility", Visibility.PRIVATE)
-        return int(await self.do(repos.add, namespace_id=namespace_id, name=name, **named))
-
-
-@pytest.fixture
-def make(store: Store) -> Make:
-    return Make(store)

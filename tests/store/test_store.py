@@ -1,0 +1,165 @@
+"""What the store promises, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from hubd.errors import Conflict
+from hubd.store import migrations, namespaces, pushes, queries, repos, schema, users
+from hubd.store.engine import Connection, Store
+from hubd.store.migrations import alembic_runner
+from hubd.store.pushes import RefMove
+from hubd.types import Actor, RepoRef, RepoType, Role, Visibility
+
+
+async def _user(store: Store, name: str) -> int:
+    async def work(conn: Connection) -> int:
+        user_id = await namespaces.add(
+            conn, kind="user", name=name, full_name="", default_visibility=Visibility.PUBLIC
+        )
+        await users.add(
+            conn,
+            id=user_id,
+            email=None,
+            password_hash=None,
+            is_admin=False,
+            must_change_password=False,
+        )
+        return user_id
+
+    return await store.write(work)
+
+
+async def _repo(store: Store, owner: int, name: str) -> int:
+    return await store.write(
+        lambda conn: repos.add(
+            conn,
+            type=RepoType.MODEL,
+            namespace_id=owner,
+            name=name,
+            visibility=Visibility.PRIVATE,
+            default_branch="main",
+            object_format="sha1",
+            created_by=owner,
+        )
+    )
+
+
+async def _find(store: Store, address: str, user: int | None) -> queries.RepoAccess | None:
+    async with store.read() as conn:
+        return await queries.repo_access(conn, RepoRef.from_path(address), user)
+
+
+async def test_no_update_is_lost_among_two_hundred(store: Store) -> None:
+    owner = await _user(store, "ada")
+
+    async def increment() -> None:
+        async def work(conn: Connection) -> None:
+            column = schema.users.c.created_at
+            now = (await conn.execute(sa.select(column))).scalar_one()
+            await conn.execute(sa.update(schema.users).values(created_at=now + 1))
+
+        for _ in range(10):
+            await store.write(work)
+
+    async with store.read() as conn:
+        before = (await users.by_id(conn, owner)).created_at  # type: ignore[union-attr]
+    await asyncio.gather(*(increment() for _ in range(8)))
+    async with store.read() as conn:
+        after = (await users.by_id(conn, owner)).created_at  # type: ignore[union-attr]
+    assert after - before == 80
+
+
+async def test_a_cancelled_writer_leaves_no_transaction_open(store: Store) -> None:
+    began = asyncio.Event()
+
+    async def slow(conn: Connection) -> None:
+        await conn.execute(sa.select(1))
+        began.set()
+        await asyncio.sleep(0.2)
+
+    task = asyncio.create_task(store.write(slow))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await _user(store, "next") > 0
+
+
+async def test_revisions_make_what_the_schema_says(store: Store) -> None:
+    def differences(conn: sa.Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(conn), schema.metadata))
+
+    async with store.read() as conn:
+        assert await conn.run_sync(differences) == []
+    assert await store.revision() == (migrations.HEAD, migrations.HEAD)
+    assert alembic_runner.scripts().get_current_head() == migrations.HEAD
+
+
+async def test_old_addresses_lead_on_also_after_both_names_changed(store: Store) -> None:
+    ada = await _user(store, "ada")
+    repo_id = await _repo(store, ada, "one")
+    await store.write(lambda conn: repos.rename(conn, repo_id, ada, "two"))
+    await store.write(lambda conn: namespaces.rename(conn, ada, "lovelace"))
+    for address, moved in {
+        "lovelace/two": False,
+        "ada/one": True,
+        "ada/two": True,
+        "lovelace/one": True,
+    }.items():
+        found = await _find(store, address, ada)
+        assert found is not None, address
+        assert (found.repo.id, found.role, found.moved) == (repo_id, Role.ADMIN, moved), address
+    # The old name of an account, and what looks like it, stay reserved.
+    for name in ("ada", "Ada"):
+        with pytest.raises(Conflict):
+            await _user(store, name)
+
+
+async def test_look_alike_names_are_one_name(store: Store) -> None:
+    await _user(store, "foo-bar")
+    for name in ("FOO-BAR", "foo_bar", "f0o-bar"):
+        with pytest.raises(Conflict):
+            await _user(store, name)
+
+
+async def test_a_push_is_recorded_once_with_an_event_for_each_ref(store: Store) -> None:
+    repo_id = await _repo(store, await _user(store, "ada"), "one")
+    zero, one = "0" * 40, "1" * 40
+    moves = [RefMove("refs/heads/a", zero, one), RefMove("refs/heads/b", zero, one)]
+    push_id = await store.write(
+        lambda conn: pushes.intent(
+            conn,
+            repo_id=repo_id,
+            actor=Actor.system(),
+            moves=moves,
+            options=["x;y=\n"],
+            process_group=1,
+            process_started=2.0,
+        )
+    )
+    async with store.read() as conn:
+        assert [p.id for p in await pushes.open_intents(conn, None)] == [push_id]
+    for _ in range(2):
+        await store.write(lambda conn: pushes.finish(conn, push_id, moves[:1]))
+    async with store.read() as conn:
+        assert await pushes.open_intents(conn, repo_id) == []
+        assert await pushes.last_recorded(conn, repo_id, "refs/heads/a") == one
+        assert await pushes.last_recorded(conn, repo_id, "refs/heads/b") is None
+        count = sa.select(sa.func.count()).select_from(schema.events)
+        assert (await conn.execute(count)).scalar_one() == 1
+
+
+async def test_a_trashed_address_is_free_and_comes_back_only_if_still_so(store: Store) -> None:
+    ada = await _user(store, "ada")
+    first = await _repo(store, ada, "one")
+    await store.write(lambda conn: repos.trash(conn, first))
+    assert await _find(store, "ada/one", ada) is None
+    await _repo(store, ada, "one")
+    with pytest.raises(Conflict):
+        await store.write(lambda conn: repos.restore(conn, first))
