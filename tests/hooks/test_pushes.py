@@ -35,8 +35,10 @@ def test_a_file_over_the_limit_is_refused_with_the_command_that_helps(
     done = work.push(repo.url(channel))
     assert done.returncode != 0
     assert remote(done)[:2] == [
-        "hubd: refuse: model.bin (195.3 KiB): files over 97.7 KiB must be stored with Git LFS."
-        " [object-size]",
+        (
+            "hubd: refuse: model.bin (195.3 KiB): files over 97.7 KiB must be stored with Git LFS."
+            " [object-size]"
+        ),
         "hubd:   Run: git lfs migrate import --everything --include='*.bin'",
     ]
     assert b"pre-receive hook declined" in done.stderr

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubd.errors import Invalid
-from hubd.git.process import guarded
+from hubd.git.argv import guarded
 from hubd.hooks.channel import parse_call
 from tests.gitkit import (
     ZERO,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hubd import access
 from hubd.access import RepoFacts, Verdict
-from hubd.store import repos, schema
-from hubd.store.engine import Store
+from hubd.store import queries, repos, schema
+from hubd.store.engine import Connection, Store
 from hubd.types import (
     Actor,
     ActorKind,
@@ -40,20 +42,24 @@ WANTED = {
     "manage_access": (ADMIN, ADMIN, True),
     "maintain": (ADMIN, ADMIN, True),
 }
-USER = {"kind": ActorKind.USER, "user_id": 7}
+
+
+def user(**facts: Any) -> Actor:
+    return Actor(kind=ActorKind.USER, user_id=7, **facts)
+
+
 ACTORS: dict[str, Actor] = {
     "anonymous": Actor(),
-    "user": Actor(**USER),  # type: ignore[arg-type]
-    "site admin": Actor(**USER, is_site_admin=True),  # type: ignore[arg-type]
-    "read token": Actor(**USER, scope=Scope.READ, token_id=1),  # type: ignore[arg-type]
-    "write token": Actor(**USER, scope=Scope.WRITE, token_id=1),  # type: ignore[arg-type]
-    "token of here": Actor(**USER, limits=TokenLimits(repo_ids=frozenset({REPO}))),  # type: ignore[arg-type]
-    "token of the namespace": Actor(**USER, limits=TokenLimits(frozenset({NS}))),  # type: ignore[arg-type]
-    "token of elsewhere": Actor(**USER, limits=TokenLimits(frozenset({11}), frozenset({101}))),  # type: ignore[arg-type]
-    "admin's token of elsewhere": Actor(
-        **USER,
+    "user": user(),
+    "site admin": user(is_site_admin=True),
+    "read token": user(scope=Scope.READ, token_id=1),
+    "write token": user(scope=Scope.WRITE, token_id=1),
+    "token of here": user(limits=TokenLimits(repo_ids=frozenset({REPO}))),
+    "token of the namespace": user(limits=TokenLimits(frozenset({NS}))),
+    "token of elsewhere": user(limits=TokenLimits(frozenset({11}), frozenset({101}))),
+    "admin's token of elsewhere": user(
         is_site_admin=True,
-        limits=TokenLimits(frozenset({11})),  # type: ignore[arg-type]
+        limits=TokenLimits(frozenset({11})),
     ),
     "deploy key": Actor(kind=ActorKind.DEPLOY_KEY, scope=Scope.READ, deploy_repo_id=REPO),
     "writing deploy key": Actor(
@@ -123,89 +129,70 @@ def test_every_cell_of_the_matrix(who: str) -> None:
         assert found == expected, (who, role, visibility, action, channel, archived, deleted)
 
 
+NAMES = {7: "ada", 8: "bob", 10: "org", 11: "other"}
+
+
+async def _fill(conn: Connection) -> list[RepoRef]:
+    """Repositories of every visibility for everybody: plain, shared with ada, in the trash."""
+    common = {"full_name": "", "default_visibility": "public", "created_at": 0.0}
+    for number, name in NAMES.items():
+        kind = "user" if number < 10 else "org"
+        row = {"id": number, "kind": kind, "name": name, "name_fold": name, "skeleton": name}
+        await conn.execute(sa.insert(schema.namespaces).values(**row, **common))
+        if kind == "user":
+            user = {"id": number, "is_admin": False, "must_change_password": False}
+            await conn.execute(sa.insert(schema.users).values(**user, created_at=0.0))
+    await conn.execute(sa.insert(schema.org_members).values(org_id=10, user_id=7, role=2))
+    made = []
+    for namespace, visibility, extra in itertools.product(
+        NAMES, Visibility, ("plain", "shared", "trash")
+    ):
+        ref = RepoRef(RepoType.MODEL, NAMES[namespace], f"{visibility.value}-{extra}")
+        repo_id = await repos.add(
+            conn,
+            type=ref.type,
+            namespace_id=namespace,
+            name=ref.name,
+            visibility=visibility,
+            default_branch="main",
+            object_format="sha1",
+            created_by=None,
+            description="",
+        )
+        if extra == "shared":
+            await repos.set_collaborator(conn, repo_id, 7, Role.READ)
+        if extra == "trash":
+            await repos.trash(conn, repo_id)
+        made.append(ref)
+    return made
+
+
+async def _readable(conn: Connection, actor: Actor, refs: list[RepoRef]) -> set[int]:
+    found = [await queries.repo_access(conn, ref, actor.user_id) for ref in refs]
+    return {
+        one.repo.id
+        for one in found
+        if one is not None
+        and access.decide(actor, RepoAction.READ, access.repo_facts(one)) is Verdict.ALLOW
+    }
+
+
 async def test_lists_agree_with_decisions(tmp_path: Path) -> None:
     """What ``visible`` selects is exactly what ``decide`` lets read, on a real database."""
+    some = 5
+    actors = {
+        **ACTORS,
+        "bob": Actor(kind=ActorKind.USER, user_id=8),
+        "deploy key here": Actor(kind=ActorKind.DEPLOY_KEY, deploy_repo_id=some),
+        "token of one": user(limits=TokenLimits(repo_ids=frozenset({some}))),
+    }
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}")
     try:
         await store.migrate()
-
-        async def fill(conn):  # type: ignore[no-untyped-def]
-            import sqlalchemy as sa
-
-            for number, (name, kind) in {
-                7: ("ada", "user"),
-                8: ("bob", "user"),
-                10: ("org", "org"),
-                11: ("other", "org"),
-            }.items():
-                await conn.execute(
-                    sa.insert(schema.namespaces).values(
-                        id=number,
-                        kind=kind,
-                        name=name,
-                        name_fold=name,
-                        skeleton=name,
-                        full_name="",
-                        default_visibility="public",
-                        created_at=0.0,
-                    )
-                )
-                if kind == "user":
-                    await conn.execute(
-                        sa.insert(schema.users).values(
-                            id=number, is_admin=False, must_change_password=False, created_at=0.0
-                        )
-                    )
-            await conn.execute(sa.insert(schema.org_members).values(org_id=10, user_id=7, role=2))
-            ids = {}
-            for namespace, visibility in itertools.product((7, 8, 10, 11), Visibility):
-                for extra in ("plain", "shared", "trash"):
-                    repo_id = await repos.add(
-                        conn,
-                        type=RepoType.MODEL,
-                        namespace_id=namespace,
-                        name=f"{visibility.value}-{extra}",
-                        visibility=visibility,
-                        default_branch="main",
-                        object_format="sha1",
-                        created_by=None,
-                        description="",
-                    )
-                    ids[repo_id] = (namespace, visibility, extra)
-                    if extra == "shared":
-                        await repos.set_collaborator(conn, repo_id, 7, Role.READ)
-                    if extra == "trash":
-                        await repos.trash(conn, repo_id)
-            return ids
-
-        ids = await store.write(fill)
-        some = sorted(ids)[4]
-        actors = {
-            **ACTORS,
-            "bob": Actor(kind=ActorKind.USER, user_id=8),
-            "deploy key here": Actor(kind=ActorKind.DEPLOY_KEY, deploy_repo_id=some),
-            "token of one": Actor(**USER, limits=TokenLimits(repo_ids=frozenset({some}))),
-        }  # type: ignore[arg-type]
-        import sqlalchemy as sa
-
-        from hubd.store import queries
-
+        refs = await store.write(_fill)
         for who, actor in actors.items():
             async with store.read() as conn:
                 rows = await conn.execute(sa.select(schema.repos.c.id).where(access.visible(actor)))
-                listed = {row.id for row in rows}
-                readable = set()
-                names = {7: "ada", 8: "bob", 10: "org", 11: "other"}
-                for repo_id, (namespace, visibility, extra) in ids.items():
-                    ref = RepoRef(RepoType.MODEL, names[namespace], f"{visibility.value}-{extra}")
-                    found = await queries.repo_access(conn, ref, actor.user_id)
-                    if found is None:
-                        continue
-                    if (
-                        access.decide(actor, RepoAction.READ, access.repo_facts(found))
-                        is Verdict.ALLOW
-                    ):
-                        readable.add(repo_id)
-            assert listed == readable, who
+                assert {row.id for row in rows} == await _readable(conn, actor, refs), who
     finally:
         await store.close()
