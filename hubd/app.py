@@ -73,6 +73,9 @@ async def build(config: Config) -> Core:
     for folder in FOLDERS:
         (data / folder).mkdir(parents=True, exist_ok=True, mode=0o750)
     hooks_dir = await asyncio.to_thread(install_hooks, data / "run" / "hooks")
+    if not config.database_url:
+        # SQLite gives its other files the mode of this one; it holds hashes and addresses.
+        (data / "hubd.db").touch(mode=0o600)
     store = await Store.open(config.sqlalchemy_url)
     try:
         await store.migrate_apart()

@@ -28,6 +28,7 @@ async def housekeeping(core: Core) -> None:
             await maintenance.due(core)
             if time.monotonic() - last_hourly > _HOURLY:
                 last_hourly = time.monotonic()
+                await leftovers.sweep(core, time.time() - _HOURLY)
                 await repos.purge_trash(core)
                 await core.store.write(sessions.sweep)
                 await core.packs.sweep()

@@ -19,7 +19,8 @@ from hubd.core.locks import LOCK_FILE, try_own_lock
 
 log = structlog.get_logger()
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/info/**/*.lock", "objects/pack/*.lock")
-_TEMPORARY = ("objects/tmp_objdir-*", "objects/pack/tmp_*", "objects/pack/.tmp-*")
+_QUARANTINE = "objects/tmp_objdir-*"
+_TEMPORARY = (_QUARANTINE, "objects/pack/tmp_*", "objects/pack/.tmp-*")
 
 
 async def sweep(core: Core, before: float) -> bool:
@@ -43,6 +44,23 @@ def sweep_repo(path: Path, before: float) -> bool:
     finally:
         os.close(lock)
     return True
+
+
+def drop_quarantine(path: Path) -> None:
+    """Remove what a push that was ended had received, unless another one runs. Blocking.
+
+    git does it itself on SIGTERM, but its children may write once more while it does.
+    """
+    if not any(path.glob(_QUARANTINE)):
+        return
+    lock = try_own_lock(path)
+    if lock is None:
+        return
+    try:
+        for folder in path.glob(_QUARANTINE):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def remove(path: Path, before: float) -> None:

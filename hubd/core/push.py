@@ -116,6 +116,8 @@ async def _end(
             serving.cancel()  # nobody waits for the checks any more
     await asyncio.wait([serving])
     channel.close()
+    if code != 0:
+        await asyncio.to_thread(leftovers.drop_quarantine, session.path)
     await core.pipeline.settle(session, clean=code == 0)
     result = "accepted" if session.has_moved else "refused"
     core.metrics.pushes_total.labels(session.actor.channel.value, result).inc()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from hubd.core import identity
 from hubd.core.context import Core
@@ -160,6 +161,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:  # noqa: PLR2004
             raise
         return await _render(request, _from_http(error))
+    except RequestPayloadError as error:
+        log.info("http.bad_body", path=request.path, reason=type(error).__name__)
+        return await _render(request, Invalid("The body of the request is malformed or cut off."))
     except (ConnectionResetError, TimeoutError) as error:
         log.info("http.client_gone", path=request.path, reason=type(error).__name__)
         if request.transport is not None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from hubd.core import fetch, push
 from hubd.errors import HubError, Invalid, NotFound, SignInNeeded, TooLarge
@@ -128,7 +129,7 @@ async def _stream(
     pump = Pump(request, response, core.config.idle_timeout)
     try:
         await send(pump)
-    except (OSError, HubError) as error:
+    except (OSError, HubError, RequestPayloadError) as error:
         # The head is sent: only a broken end tells the client that something is missing.
         if request.transport is not None:
             request.transport.abort()

@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -80,6 +81,9 @@ class Watch:
         while not self._end.wait(0.02):
             for child in descendants(self.pid):
                 try:
+                    # Between fork and exec a child still looks like the daemon itself.
+                    if not Path(f"/proc/{child}/comm").read_text().startswith("git"):
+                        continue
                     # RssAnon: pages of a mapped pack are the kernel's to take back.
                     self.peak_kib = max(self.peak_kib, memory_kib(child, "RssAnon"))
                 except (FileNotFoundError, ProcessLookupError):
