@@ -208,6 +208,8 @@ class Daemon:
             # What is in flight is waited for in ``stop``; this is for what did not finish.
             shutdown_timeout=_ENDING_SECONDS,
             auto_decompress=True,
+            # A path of 4 KiB, percent-encoded, fits.
+            max_line_size=site.MAX_HEADER,
         )
         await self._runner.setup()
         for sock in sockets:

@@ -230,11 +230,20 @@ class Child:
         """Its exit status, once it has ended and its standard error is read."""
         return await asyncio.shield(self._exited)
 
+    async def finish(self, seconds: float = KILL_GRACE) -> None:
+        """Close its input and let it end by itself; after so many seconds ``kill`` it.
+
+        For a ``receive-pack`` whose client is gone: on a signal git would leave its quarantine.
+        """
+        self.close_stdin()
+        if not self._exited.done():
+            await asyncio.wait([self._exited], timeout=seconds)
+        await self.kill()
+
     async def kill(self, grace: float = KILL_GRACE) -> None:
         """End the whole process group if it still runs, reap it, and give the pipes back.
 
-        First SIGTERM, on which git removes its quarantine and lock files; after ``grace`` seconds
-        SIGKILL.
+        First SIGTERM, on which git removes its lock files; after ``grace`` seconds SIGKILL.
         """
         try:
             if not self._exited.done() and grace > 0:

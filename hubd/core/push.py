@@ -108,8 +108,9 @@ async def _end(
     """Make sure that git has ended, then that the record says what it did."""
     code = child.returncode
     if code is None:
-        # The transport left early: the client is gone or broke the protocol.
-        await child.kill()
+        # The transport left early: the client is gone or broke the protocol. At the end of its
+        # input git removes its quarantine, which it does not when it is killed.
+        await child.finish()
         code = child.returncode
         if not session.may_go_on:
             serving.cancel()  # nobody waits for the checks any more

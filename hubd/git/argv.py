@@ -90,10 +90,11 @@ def guarded(
     return line
 
 
-def v2_request(command: str, args: Sequence[str]) -> bytes:
+def v2_request(command: str, args: Sequence[str], object_format: str = "sha1") -> bytes:
     """A request of protocol v2, as a client would send it."""
-    lines = b"".join(encode(arg.encode() + b"\n") for arg in args)
-    return encode(f"command={command}\n".encode()) + DELIM + lines + FLUSH
+    head = encode(f"command={command}\n".encode())
+    head += encode(f"object-format={object_format}\n".encode())
+    return head + DELIM + b"".join(encode(arg.encode() + b"\n") for arg in args) + FLUSH
 
 
 def empty_tree(like: str) -> str:

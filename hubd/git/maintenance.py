@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from hubd.git.process import Git
@@ -14,55 +15,48 @@ async def maintain(git: Git, path: Path, *, full: bool) -> None:
     """Fold packs, write bitmaps and the commit-graph, pack refs.
 
     Safe beside pushes: what a push has in quarantine or just moved in is in packs of its own, and
-    unreachable objects stay for two weeks.
+    unreachable objects stay for two weeks. ``full`` makes one pack of all, and another of what is
+    unreachable.
     """
-    await git.run(path, "pack-refs", "--all", "--prune", timeout=_HOUR, nice=_NICE)
+    await _run(git, path, "pack-refs", "--all", "--prune")
+    if not await asyncio.to_thread(_has_objects, path):
+        return
     if full:
-        await git.run(
-            path,
-            "repack",
-            "--cruft",
-            "--cruft-expiration=2.weeks.ago",
-            "-d",
-            "--write-bitmap-index",
-            "--quiet",
-            timeout=6 * _HOUR,
-            nice=_NICE,
-        )
+        keep = ("--cruft", "--cruft-expiration=2.weeks.ago")
+        await _run(git, path, "repack", *keep, "-d", "--write-bitmap-index", "--quiet")
     else:
-        await git.run(
-            path,
-            "repack",
-            "-d",
-            "--geometric=2",
-            "--write-midx",
-            "--write-bitmap-index",
-            "--quiet",
-            timeout=6 * _HOUR,
-            nice=_NICE,
-        )
-    await git.run(
-        path,
-        "commit-graph",
-        "write",
-        "--reachable",
-        "--changed-paths",
-        "--split",
-        "--no-progress",
-        timeout=_HOUR,
-        nice=_NICE,
-        separator="",
-    )
+        fold = ("--geometric=2", "--write-midx")
+        await _run(git, path, "repack", *fold, "-d", "--write-bitmap-index", "--quiet")
+    await _write_commit_graph(git, path, anew=full)
 
 
 async def prune_now(git: Git, path: Path) -> None:
     """Forget everything that no ref reaches; the caller holds the repository's lock alone."""
-    await git.run(path, "repack", "-a", "-d", "-f", "--quiet", timeout=6 * _HOUR, nice=_NICE)
-    await git.run(path, "prune", "--expire=now", timeout=_HOUR, nice=_NICE)
+    await _run(git, path, "repack", "-a", "-d", "--write-bitmap-index", "--quiet")
+    await _run(git, path, "prune", "--expire=now")
+    await _write_commit_graph(git, path, anew=True)
+
+
+async def _write_commit_graph(git: Git, path: Path, *, anew: bool) -> None:
+    # Where objects may have gone the chain is replaced: it would name commits that are no more.
+    split = "--split=replace" if anew else "--split"
+    flags = ("--reachable", "--changed-paths", split, "--no-progress")
+    await _run(git, path, "commit-graph", "write", *flags)
+
+
+async def _run(git: Git, path: Path, subcommand: str, *flags: str) -> None:
+    await git.run(path, subcommand, *flags, timeout=6 * _HOUR, nice=_NICE)
+
+
+def _has_objects(path: Path) -> bool:
+    """Whether there is a pack or a folder of loose objects; git will not index no packs."""
+    packs = path / "objects" / "pack"
+    loose = (entry for entry in (path / "objects").iterdir() if len(entry.name) == 2)  # noqa: PLR2004
+    return any(packs.glob("*.pack")) or any(loose)
 
 
 async def fsck(git: Git, path: Path) -> list[str]:
-    """What ``git fsck --full`` complains of, a line each."""
+    """What ``git fsck --full`` complains of, a line each; its notices are no complaints."""
     out = await git.run(
         path,
         "fsck",
@@ -74,4 +68,5 @@ async def fsck(git: Git, path: Path) -> list[str]:
         nice=_NICE,
         merge_stderr=True,
     )
-    return [line for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = out.decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("notice: ")]

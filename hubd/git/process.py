@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
+import shutil
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -182,15 +184,21 @@ class Git:
         if await asyncio.to_thread((path / "HEAD").exists):
             return
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        await self.run(
-            None,
-            "init",
-            "--bare",
-            "--quiet",
-            "--template=",
-            values={"object-format": object_format, "initial-branch": default_branch},
-            args=[str(path)],
-        )
+        # Git writes HEAD before the rest: only a folder that is moved into place is whole.
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+        try:
+            await self.run(
+                None,
+                "init",
+                "--bare",
+                "--quiet",
+                "--template=",
+                values={"object-format": object_format, "initial-branch": default_branch},
+                args=[str(fresh)],
+            )
+            await asyncio.to_thread(_move_into_place, fresh, path)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
 
     async def set_head(self, path: Path, ref: str) -> None:
         """Point HEAD at a branch."""
@@ -218,6 +226,7 @@ class Git:
 
     async def list_refs(self, path: Path) -> Child:
         """Every ref, the hidden ones too, in the packets of ``ls-refs`` (gitprotocol-v2)."""
+        object_format = await asyncio.to_thread(_object_format, path)
         child = await self.start(
             path,
             "upload-pack",
@@ -229,7 +238,8 @@ class Git:
             # The last of a key's values decides (git-config, transfer.hideRefs).
             settings=(f"transfer.hideRefs=!{HIDDEN_REFS}",),
         )
-        await _feed(child, v2_request("ls-refs", ["peel", "symrefs", "unborn"]))
+        arguments = ["peel", "symrefs", "unborn"]
+        await _feed(child, v2_request("ls-refs", arguments, object_format))
         return child
 
     async def upload_pack(self, path: Path, *, protocol: str, stateless: bool) -> Child:
@@ -343,6 +353,28 @@ class Git:
             timeout=self._config.push_check_timeout,
         )
         return result.code == 0
+
+
+def _object_format(path: Path) -> str:
+    """What ``init_bare`` was told, from the repository's own config (gitrepository-layout)."""
+    try:
+        config = (path / "config").read_bytes()
+    except OSError as error:
+        raise Unavailable(
+            "This repository cannot be read.", details={"error": str(error)}
+        ) from error
+    return "sha256" if re.search(rb"(?im)^\s*objectformat\s*=\s*sha256\s*$", config) else "sha1"
+
+
+def _move_into_place(fresh: Path, path: Path) -> None:
+    try:
+        fresh.rename(path)
+    except OSError as error:
+        # Somebody else was quicker; anything but a repository in the way is a fault.
+        if not (path / "HEAD").exists():
+            raise Unavailable(
+                "The server cannot make this repository.", details={"error": str(error)}
+            ) from error
 
 
 def _object_line(line: bytes) -> tuple[str, str, int]:

@@ -81,19 +81,22 @@ async def read_refs(git: Git, path: Path) -> Refs:
     names: dict[str, tuple[str, str]] = {}
     rest = b""
     try:
-        while piece := await child.read(262144):
-            rest += piece
-            lines, end = _whole(rest)
-            rest = rest[end:]
-            for line in lines:
-                oid, name, *attributes = line.split(" ")
-                values = dict(item.split(":", 1) for item in attributes)
-                if name == "HEAD":
-                    head = values.get("symref-target", "")
-                else:
-                    names[name] = (oid, values.get("peeled", ""))
-        if await child.wait() or rest:
-            raise Unavailable("git could not list refs.", details={"stderr": child.error_text})
+        async with asyncio.timeout(git.timeout):
+            while piece := await child.read(262144):
+                rest += piece
+                lines, end = _whole(rest)
+                rest = rest[end:]
+                for line in lines:
+                    oid, name, *attributes = line.split(" ")
+                    values = dict(item.split(":", 1) for item in attributes)
+                    if name == "HEAD":
+                        head = values.get("symref-target", "")
+                    else:
+                        names[name] = (oid, values.get("peeled", ""))
+            if await child.wait() or rest:
+                raise Unavailable("git could not list refs.", details={"stderr": child.error_text})
+    except TimeoutError:
+        raise Unavailable("Listing the refs takes too long.") from None
     finally:
         await asyncio.shield(child.kill())
     return Refs(names, head)
