@@ -16,6 +16,7 @@ from hubd.core.fetch import Reading
 from hubd.core.locks import own_lock, share_lock
 from hubd.core.repos import Found
 from hubd.errors import HubError, NotFound
+from hubd.git.protocol_v2 import render_receive_refs
 from hubd.hooks.channel import HookChannel
 from hubd.hooks.pipeline import PushSession
 from hubd.procs import Child, process_started
@@ -51,8 +52,10 @@ async def _create_by_push(core: Core, actor: Actor, ref: RepoRef) -> Found:
 
 
 async def advertise(core: Core, reading: Reading, protocol: str) -> bytes:
-    """The first answer of ``receive-pack`` over HTTP."""
-    return await core.git.advertise(reading.path, "receive-pack", protocol)
+    """The first answer of ``receive-pack`` over HTTP, from the ref cache: no child for it."""
+    refs = await core.refs.get(reading.path)
+    empty = core.git.receive_advertisement(reading.repo.object_format)
+    return render_receive_refs(refs, empty, version_1="version=1" in protocol.split(":"))
 
 
 class Push:

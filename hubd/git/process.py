@@ -37,6 +37,7 @@ class Git:
         self._home = config.data / "home"
         self._templates = config.data / "run" / "templates"
         self._v2: dict[str, bytes] = {}
+        self._receive: dict[str, bytes] = {}
         self.version: tuple[int, int, int] = (0, 0, 0)
 
     @property
@@ -62,6 +63,7 @@ class Git:
             template = self._templates / f"{object_format}.git"
             await self.init_bare(template, object_format, "main")
             self._v2[object_format] = await self.advertise(template, "upload-pack", "version=2")
+            self._receive[object_format] = await self.advertise(template, "receive-pack", "")
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a git child, built from nothing."""
@@ -209,6 +211,10 @@ class Git:
     def v2_advertisement(self, object_format: str) -> bytes:
         """What ``upload-pack`` offers in protocol v2; the same for all repositories."""
         return self._v2[object_format]
+
+    def receive_advertisement(self, object_format: str) -> bytes:
+        """What ``receive-pack`` says of an empty repository; its capabilities are those of all."""
+        return self._receive[object_format]
 
     async def advertise(self, path: Path, service: str, protocol: str) -> bytes:
         """The ref advertisement over a stateless transport."""

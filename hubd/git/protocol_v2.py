@@ -1,4 +1,4 @@
-"""Protocol v2 of git (gitprotocol-v2): requests read, ``ls-refs`` answered."""
+"""Refs as git's protocols tell them: ``ls-refs`` of version 2, and a push's first answer."""
 
 from __future__ import annotations
 
@@ -77,3 +77,24 @@ def _peeled(refs: Refs, name: str, *, peel: bool) -> str:
 
 def _line(text: str) -> bytes:
     return encode(text.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def render_receive_refs(refs: Refs, empty: bytes, *, version_1: bool) -> bytes:
+    """The ref advertisement of ``receive-pack`` (gitprotocol-pack), as git itself would give it.
+
+    ``empty`` is git's own for an empty repository, from which the capabilities are taken.
+    """
+    greeting = encode(b"version 1\n") if version_1 else b""
+    shown = [(name, oid) for name, (oid, _) in refs.names.items() if not _is_hidden(name)]
+    if not shown:
+        return greeting + empty
+    packet = next(packet for packet in packets(empty) if packet is not None)
+    capabilities = packet.partition(b"\0")[2]
+    (first, oid), *rest = shown
+    head = f"{oid} {first}".encode("utf-8", "surrogateescape")
+    lines = [encode(head + b"\0" + capabilities), *(_line(f"{oid} {name}") for name, oid in rest)]
+    return greeting + b"".join(lines) + FLUSH
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(HIDDEN_REFS + "/")
