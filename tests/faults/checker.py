@@ -109,7 +109,9 @@ def _repo(
     if not (path / "HEAD").exists():
         return [f"repository {repo_id} has no directory"] if made or acknowledged else []
     fsck = _git(path, "fsck", "--full", "--strict", "--no-dangling", "--no-progress")
-    out = [f"repository {repo_id}: {line}" for line in fsck.stderr.splitlines()]
+    # Notices are no faults: an empty repository has an unborn branch.
+    told = [line for line in fsck.stderr.splitlines() if not line.startswith("notice: ")]
+    out = [f"repository {repo_id}: {line}" for line in told]
     if fsck.returncode:
         out.append(f"repository {repo_id}: fsck says {fsck.returncode}")
     out += [f"repository {repo_id}: left over {f.name}" for f in _leftovers(path)]

@@ -116,7 +116,7 @@ def campaign(world: World, kills: int, longest: float) -> int:
 
 
 def test_F01_at_random_moments(own: World) -> None:
-    assert campaign(own, 4, 1.5) > 0
+    assert campaign(own, 4, 2.5) > 0
 
 
 @pytest.mark.soak
