@@ -36,7 +36,7 @@ test: ## Install what tests need, check, and run the tests (ARGS='-k name' to ch
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n $(JOBS) -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
 
 .PHONY: check
 check: dev-venv ## Lint, format, types and import contracts, without running tests
