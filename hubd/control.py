@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,16 @@ class Server:
         self._path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """An address of a socket that fits into the 108 bytes of unix(7), wherever it lies."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 async def serve(core: Core, path: Path) -> Server:
     """Listen; the socket is readable and writable by the daemon's user only."""
     path.unlink(missing_ok=True)
@@ -228,7 +238,8 @@ async def serve(core: Core, path: Path) -> Server:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old_mask = os.umask(0o177)
     try:
-        sock.bind(str(hidden))
+        with _short(hidden) as address:
+            sock.bind(address)
     finally:
         os.umask(old_mask)
     sock.setblocking(False)
@@ -253,7 +264,8 @@ async def _reply(core: Core, line: bytes) -> bytes:
 
 async def ask(path: Path, op: str, args: Args) -> object:
     """The client's side; ``Invalid`` with the daemon's sentence, ``OSError`` if none runs."""
-    reader, writer = await asyncio.open_unix_connection(path, limit=_LIMIT * 16)
+    with _short(path) as address:
+        reader, writer = await asyncio.open_unix_connection(address, limit=_LIMIT * 16)
     try:
         writer.write(msgspec.json.encode({"op": op, "args": args}) + b"\n")
         await writer.drain()
