@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Self
@@ -134,7 +135,7 @@ http {{
 }}
 """
 _FASTCGI = """
-            fastcgi_pass unix:{place}/fcgi.sock;
+            fastcgi_pass unix:{door};
             fastcgi_param SCRIPT_FILENAME {backend};
             fastcgi_param GIT_PROJECT_ROOT {repos};
             fastcgi_param GIT_HTTP_EXPORT_ALL 1;
@@ -159,6 +160,7 @@ class Nginx(Server):
         super().__init__()
         self._place, self._repos, self._settings = place, repos, settings
         self._workers = workers
+        self._short = tempfile.TemporaryDirectory(prefix="hubd-fcgi-")
         self.port = free_port()
 
     @property
@@ -171,14 +173,23 @@ class Nginx(Server):
         """The same, with the password."""
         return f"http://{USER}:{PASSWORD}@127.0.0.1:{self.port}"
 
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._short.cleanup()
+
     def start(self) -> None:
         """Write the configuration, start both programs."""
         self._place.mkdir(parents=True)
         exec_path = subprocess.run(["git", "--exec-path"], check=True, capture_output=True)
         backend = Path(exec_path.stdout.decode().strip()) / "git-http-backend"
         (self._place / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
+        # Not in our place: that may lie deeper than the 108 bytes a socket's path may have.
+        door = Path(self._short.name) / "fcgi.sock"
         fastcgi = _FASTCGI.format(
-            place=self._place, backend=backend, repos=self._repos, settings=self._settings
+            door=door,
+            backend=backend,
+            repos=self._repos,
+            settings=self._settings,
         )
         root = os.geteuid() == 0
         text = _NGINX.format(
@@ -194,7 +205,7 @@ class Nginx(Server):
             "-c",
             str(self._workers),
             "-s",
-            f"unix:{self._place}/fcgi.sock",
+            f"unix:{door}",
         ]
         self._spawn(wrap, env={"PATH": "/usr/bin:/bin", "HOME": str(self._place)})
         self._spawn([program("nginx"), "-c", str(file), "-p", str(self._place)])

@@ -57,6 +57,7 @@ MAX_KEYS_TRIED = 20
 MAX_SESSIONS = 10
 _BACKLOG = 1024
 _ASKING_SECONDS = 5.0
+_FAREWELL_SECONDS = 2.0
 
 
 @dataclass
@@ -105,9 +106,7 @@ class Connection(asyncssh.SSHServer):
         refusal = self._census.refusal(self._core, self.address)
         if refusal:
             # After our version line, else the client takes the sentence for noise.
-            asyncio.get_running_loop().call_soon(
-                conn.disconnect, asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal
-            )
+            asyncio.get_running_loop().call_soon(_turn_away, conn, refusal)
             return
         self._counted = self._stranger = True
         self._census.connections.add(self)
@@ -198,6 +197,26 @@ class Connection(asyncssh.SSHServer):
 
     def _seen(self, request_id: str) -> Actor:
         return Actor.anonymous(Channel.SSH, self.address, request_id)
+
+
+def _turn_away(conn: asyncssh.SSHServerConnection, why: str) -> None:
+    """Refuse with a sentence that arrives.
+
+    ``disconnect`` closes at once, and a close with bytes of the client's unread is a reset, which
+    takes the sentence with it. So we end our side only and throw away what comes for a while.
+    """
+    patched: Any = conn
+    transport = patched._transport  # noqa: SLF001 - there is no public way to half-close
+    if transport is None:  # Gone already.
+        return
+    patched._send_disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, why, "en-US")  # noqa: SLF001
+    patched.data_received = _discard
+    transport.write_eof()
+    asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, conn.abort)
+
+
+def _discard(data: bytes, datatype: None = None) -> None:
+    del data, datatype
 
 
 def _gate_writes(conn: asyncssh.SSHServerConnection, gate: asyncio.Event) -> None:
