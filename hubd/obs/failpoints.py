@@ -30,6 +30,7 @@ FAILPOINTS: dict[str, str] = {
     "repo.rename.before_commit": "Nothing has changed; the old address works.",
     "repo.delete.after_row": "The repository is in the trash and can be restored.",
     "fetch.cache.before_rename": "The stored answer is a stray file that the next start removes.",
+    "blobs.before_rename": "The bytes are whole but nameless; they are sent again or swept.",
 }
 
 _armed: dict[str, str] = {}
