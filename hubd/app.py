@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from hubd import control
+from hubd.blobs.local import LocalBlobs
 from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
@@ -34,6 +35,8 @@ from hubd.git.refcache import RefCache
 from hubd.hooks import install_hooks
 from hubd.hooks.pipeline import Pipeline
 from hubd.http import ending, site
+from hubd.lfs import Lfs
+from hubd.lfs.signing import Signer
 from hubd.obs.log import set_level
 from hubd.obs.loopwatch import watch_loop
 from hubd.obs.metrics import Metrics
@@ -84,6 +87,10 @@ async def build(config: Config) -> Core:
     except BaseException:
         await store.close()
         raise
+    blobs = LocalBlobs(data / "blobs")
+    await blobs.start()
+    signer = await asyncio.to_thread(Signer.of, data / "secrets" / "tickets.key")
+    lfs = Lfs(config, store, blobs, signer)
     metrics = Metrics()
     refs = RefCache(git)
     packs = PackCache(data / "cache" / "packs", config.pack_cache_limit, config.pack_cache_days)
@@ -95,7 +102,8 @@ async def build(config: Config) -> Core:
         objects=ObjectPool(git),
         refs=refs,
         packs=packs,
-        pipeline=Pipeline(config, store, git, refs),
+        pipeline=Pipeline(config, store, git, refs, lfs),
+        lfs=lfs,
         limits=Limits(config, metrics),
         rates=Rates(config),
         metrics=metrics,
@@ -107,6 +115,7 @@ async def dismantle(core: Core, grace: float = 5.0) -> None:
     """The reverse of ``build``."""
     await core.tasks.close(grace)
     await core.objects.close()
+    await core.lfs.blobs.close()
     await core.store.close()
 
 

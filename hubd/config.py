@@ -93,6 +93,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int, _meta("Longest the checks of one push may take.", unit="s", ge=1, live=True)
     ] = 600
 
+    # Large files
+    quota_namespace_bytes: Annotated[
+        int, _meta("Large files of one namespace; 0: no limit.", unit="bytes", ge=0, live=True)
+    ] = 0
+    quota_namespace_objects: Annotated[int, _meta("The same, in files.", ge=0, live=True)] = 0
+    quota_repo_bytes: Annotated[
+        int, _meta("Large files of one repository; 0: no limit.", unit="bytes", ge=0, live=True)
+    ] = 0
+    quota_repo_objects: Annotated[int, _meta("The same, in files.", ge=0, live=True)] = 0
+    free_space_floor: Annotated[
+        int,
+        _meta("Disk that uploads must leave free.", unit="bytes", ge=0, live=True),
+    ] = 1024**3
+
     # Fetches and limits
     packs_at_once: Annotated[
         int, _meta("Packs made at the same time; 0: two per processor.", ge=0)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from hubd import config, control
 from hubd.app import dismantle
+from hubd.blobs.local import LocalBlobs
 from hubd.core.context import Core
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
@@ -21,6 +22,8 @@ from hubd.git.objects import ObjectPool
 from hubd.git.process import Git
 from hubd.git.refcache import RefCache
 from hubd.hooks.pipeline import Pipeline
+from hubd.lfs import Lfs
+from hubd.lfs.signing import Signer
 from hubd.obs.metrics import Metrics
 from hubd.store.engine import Store
 from hubd.types import Actor
@@ -154,6 +157,12 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
         store = await Store.open(settings.sqlalchemy_url)
         git = Git(settings, None)
         metrics, refs = Metrics(), RefCache(git)
+        lfs = Lfs(
+            settings,
+            store,
+            LocalBlobs(settings.data / "blobs"),
+            Signer.of(settings.data / "secrets" / "tickets.key"),
+        )
         core = Core(
             config=settings,
             store=store,
@@ -161,7 +170,8 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
             objects=ObjectPool(git),
             refs=refs,
             packs=PackCache(settings.data / "cache" / "packs", 0, 1),
-            pipeline=Pipeline(settings, store, git, refs),
+            pipeline=Pipeline(settings, store, git, refs, lfs),
+            lfs=lfs,
             limits=Limits(settings, metrics),
             rates=Rates(settings),
             metrics=metrics,

@@ -5,7 +5,6 @@ Everything is read by object id once a revision is resolved, so a page stays tru
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +20,8 @@ from hubd.git.log import CommitInfo, Person
 from hubd.git.objects import Batch
 from hubd.git.refs import Refs
 from hubd.git.trees import TreeEntry, parse_tree
+from hubd.lfs import pointers
+from hubd.lfs.pointers import Pointer
 from hubd.types import Actor, RepoPath, RepoRef, Revision
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "Entry",
     "FileDiff",
     "Hunk",
-    "LfsPointer",
     "Line",
     "Page",
     "Person",
@@ -41,12 +41,7 @@ __all__ = [
     "RefList",
 ]
 
-POINTER_LIMIT = 1024
 TEXT_LIMIT = 1024 * 1024
-_POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n"
-    rb"(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,19})\n"
-)
 
 
 class EmptyRepoError(NotFound):
@@ -82,14 +77,6 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
-class LfsPointer:
-    """What a Git LFS pointer file stands for."""
-
-    oid: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One line of a folder; ``size`` is that of the real file, also behind a pointer."""
 
@@ -99,7 +86,7 @@ class Entry:
     mode: int
     oid: str
     size: int | None = None
-    lfs: LfsPointer | None = None
+    lfs: Pointer | None = None
     last: CommitInfo | None = None
 
 
@@ -274,23 +261,23 @@ async def _entries(
 ) -> list[Entry]:
     files = [line.oid for line in lines if not line.is_tree and not line.is_submodule]
     sizes: dict[str, int] = {}
-    pointers: dict[str, LfsPointer] = {}
+    found: dict[str, Pointer] = {}
     if with_sizes and files:
         infos = [info for info in await batch.info_many(files) if info is not None]
         sizes = {info.oid: info.size for info in infos}
-        small = [info.oid for info in infos if 100 <= info.size <= POINTER_LIMIT]  # noqa: PLR2004
+        small = [info.oid for info in infos if pointers.may_be(info.size)]
         for oid, data in (await batch.contents_many(small)).items():
-            pointer = parse_pointer(data)
+            pointer = pointers.parse(data)
             if pointer is not None:
-                pointers[oid] = pointer
-    return [_entry(folder, line, sizes, pointers) for line in lines]
+                found[oid] = pointer
+    return [_entry(folder, line, sizes, found) for line in lines]
 
 
 def _entry(
     folder: RepoPath,
     line: TreeEntry,
     sizes: dict[str, int],
-    pointers: dict[str, LfsPointer],
+    found: dict[str, Pointer],
 ) -> Entry:
     kind = "file"
     if line.is_tree:
@@ -299,17 +286,9 @@ def _entry(
         kind = "link"
     elif line.is_submodule:
         kind = "submodule"
-    pointer = pointers.get(line.oid) if kind == "file" else None
+    pointer = found.get(line.oid) if kind == "file" else None
     size = pointer.size if pointer else sizes.get(line.oid)
     return Entry(line.name, folder.child(line.name), kind, line.mode, line.oid, size, pointer)
-
-
-def parse_pointer(data: bytes) -> LfsPointer | None:
-    """What a pointer file says, if this is one (git-lfs, docs/spec.md)."""
-    if len(data) > POINTER_LIMIT:
-        return None
-    match = _POINTER.match(data)
-    return LfsPointer(match[1].decode(), int(match[2])) if match else None
 
 
 async def _file(batch: Batch, at_: At, path: str) -> Entry:

@@ -15,6 +15,7 @@ from hubd.git.objects import ObjectPool
 from hubd.git.process import Git
 from hubd.git.refcache import RefCache
 from hubd.hooks.pipeline import Pipeline
+from hubd.lfs import Lfs
 from hubd.obs.metrics import Metrics
 from hubd.store.engine import Store
 
@@ -30,6 +31,7 @@ class Core:
     refs: RefCache
     packs: PackCache
     pipeline: Pipeline
+    lfs: Lfs
     limits: Limits
     rates: Rates
     metrics: Metrics
@@ -50,4 +52,5 @@ class Core:
         """Take up changed settings; those that need a restart keep their old effect."""
         self.config = config
         self.pipeline.config = config
+        self.lfs.config = config
         self.rates.configure(config)

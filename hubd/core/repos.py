@@ -72,6 +72,15 @@ async def find(
     )
 
 
+async def by_id(core: Core, repo_id: int) -> Repo:
+    """A repository that a signed address or the daemon itself names; raises ``NotFound``."""
+    async with core.store.read() as conn:
+        repo = await repos.by_id(conn, repo_id)
+    if repo is None or repo.deleted_at is not None:
+        raise NotFound("Repository not found.")
+    return repo
+
+
 async def create(
     core: Core,
     actor: Actor,
@@ -199,15 +208,7 @@ async def rename(core: Core, actor: Actor, ref: RepoRef, new: RepoRef) -> Repo:
         await afail("repo.rename.before_commit")
 
     await core.store.write(work)
-    return await _reload(core, found.repo.id)
-
-
-async def _reload(core: Core, repo_id: int) -> Repo:
-    async with core.store.read() as conn:
-        repo = await repos.by_id(conn, repo_id)
-    if repo is None:
-        raise NotFound("Repository not found.")
-    return repo
+    return await by_id(core, found.repo.id)
 
 
 async def set_visibility(core: Core, actor: Actor, ref: RepoRef, visibility: Visibility) -> Repo:
@@ -220,7 +221,7 @@ async def set_visibility(core: Core, actor: Actor, ref: RepoRef, visibility: Vis
         await audit.add(conn, actor, "repo.visibility", found.repo.ref.path, details)
 
     await core.store.write(work)
-    return await _reload(core, found.repo.id)
+    return await by_id(core, found.repo.id)
 
 
 async def set_archived(core: Core, actor: Actor, ref: RepoRef, *, archived: bool) -> Repo:
@@ -233,7 +234,7 @@ async def set_archived(core: Core, actor: Actor, ref: RepoRef, *, archived: bool
         await audit.add(conn, actor, action, found.repo.ref.path)
 
     await core.store.write(work)
-    return await _reload(core, found.repo.id)
+    return await by_id(core, found.repo.id)
 
 
 async def set_description(core: Core, actor: Actor, ref: RepoRef, description: str) -> Repo:
@@ -242,7 +243,7 @@ async def set_description(core: Core, actor: Actor, ref: RepoRef, description: s
         raise Invalid("A description has at most 500 characters.")
     found = await find(core, actor, ref, RepoAction.MANAGE_SETTINGS)
     await core.store.write(lambda conn: repos.set_description(conn, found.repo.id, description))
-    return await _reload(core, found.repo.id)
+    return await by_id(core, found.repo.id)
 
 
 async def set_default_branch(core: Core, actor: Actor, ref: RepoRef, branch: str) -> Repo:
@@ -261,7 +262,7 @@ async def set_default_branch(core: Core, actor: Actor, ref: RepoRef, branch: str
     with core.refs.changing(found.path):
         await core.store.write(work)
         await core.git.set_head(found.path, name)
-    return await _reload(core, found.repo.id)
+    return await by_id(core, found.repo.id)
 
 
 async def change(
@@ -315,7 +316,7 @@ async def restore(core: Core, actor: Actor, repo_id: int) -> Repo:
         await audit.add(conn, actor, "repo.restore", str(repo_id))
 
     await core.store.write(work)
-    return await _reload(core, repo_id)
+    return await by_id(core, repo_id)
 
 
 async def purge_trash(core: Core) -> int:

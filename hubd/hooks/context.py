@@ -13,6 +13,7 @@ from hubd.git.objects import Batch
 from hubd.git.process import Git
 from hubd.git.refs import Refs
 from hubd.hooks.channel import RefUpdate
+from hubd.lfs import Lfs
 from hubd.store.repos import Repo
 from hubd.store.rules import RefRule
 from hubd.types import Actor, Finding, Role
@@ -41,6 +42,7 @@ class PushContext:
     """
 
     config: Config
+    lfs: Lfs
     git: Git
     actor: Actor
     role: Role

@@ -27,6 +27,7 @@ from hubd.git.refs import read_refs
 from hubd.hooks.channel import HookCall, HookChannel
 from hubd.hooks.checks import CHECKS
 from hubd.hooks.context import PushContext
+from hubd.lfs import Lfs
 from hubd.obs.failpoints import afail
 from hubd.store import audit, pushes, queries, repos, rules
 from hubd.store.engine import Connection, Store
@@ -76,6 +77,7 @@ class Pipeline:
     store: Store
     git: Git
     refs: RefCache
+    lfs: Lfs
     # Pushes that may be moving refs right now.
     live: list[PushSession] = field(default_factory=list)
 
@@ -193,6 +195,7 @@ class Pipeline:
         async with Batch(self.git, session.path, env) as batch:
             ctx = PushContext(
                 config=self.config,
+                lfs=self.lfs,
                 git=self.git,
                 actor=session.actor,
                 role=role,

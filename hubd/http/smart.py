@@ -16,7 +16,7 @@ from hubd.http.pump import Pump
 from hubd.procs import Child
 from hubd.types import Actor, ActorKind, Channel, RepoRef
 
-_REPO = "{prefix:(?:(?:models|datasets|spaces|codes)/)?}{namespace:[^/]+}/{name:[^/]+}"
+REPO = "{prefix:(?:(?:models|datasets|spaces|codes)/)?}{namespace:[^/]+}/{name:[^/]+}"
 _NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate", "Pragma": "no-cache"}
 _BODY_PIECE = 256 * 1024
 _SERVICES = ("git-upload-pack", "git-receive-pack")
@@ -181,7 +181,7 @@ async def _feed_body(request: web.Request, child: Child) -> None:
 def routes() -> list[web.RouteDef]:
     """The three addresses of smart HTTP."""
     return [
-        web.get(f"/{_REPO}/info/refs", _git(info_refs), allow_head=False),
-        web.post(f"/{_REPO}/git-upload-pack", _git(upload_pack)),
-        web.post(f"/{_REPO}/git-receive-pack", _git(receive_pack)),
+        web.get(f"/{REPO}/info/refs", _git(info_refs), allow_head=False),
+        web.post(f"/{REPO}/git-upload-pack", _git(upload_pack)),
+        web.post(f"/{REPO}/git-receive-pack", _git(receive_pack)),
     ]

@@ -31,6 +31,7 @@ FAILPOINTS: dict[str, str] = {
     "repo.delete.after_row": "The repository is in the trash and can be restored.",
     "fetch.cache.before_rename": "The stored answer is a stray file that the next start removes.",
     "blobs.before_rename": "The bytes are whole but nameless; they are sent again or swept.",
+    "lfs.before_link": "The object is stored but nobody has it; it is sent again or collected.",
 }
 
 _armed: dict[str, str] = {}

@@ -274,3 +274,87 @@ audit = sa.Table(
     sa.Column("request_id", sa.String(32), nullable=False),
     sqlite_autoincrement=True,
 )
+
+# Content, shared by all repositories; who may read it is in object_links alone.
+objects = sa.Table(
+    "objects",
+    metadata,
+    sa.Column("oid", sa.String(64), primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+)
+
+# A repository's right to an object. used_at moves whenever somebody relies on the link, so that
+# collection never takes what a push in flight counts on.
+object_links = sa.Table(
+    "object_links",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "oid",
+        sa.String(64),
+        sa.ForeignKey("objects.oid"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("user_id", _BigId),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("used_at", _Time, nullable=False),
+)
+
+# Uploads that take several requests. handle is what the back end calls the bytes so far.
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    _to("repo_id", "repos.id", index=True),
+    sa.Column("user_id", _BigId),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("oid", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("part_size", sa.BigInteger, nullable=False),
+    sa.Column("handle", sa.String(1024), nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("expires_at", _Time, nullable=False, index=True),
+)
+
+upload_parts = sa.Table(
+    "upload_parts",
+    metadata,
+    sa.Column(
+        "upload_id",
+        sa.String(32),
+        sa.ForeignKey("uploads.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.String(128), nullable=False),
+)
+
+lfs_locks = sa.Table(
+    "lfs_locks",
+    metadata,
+    _id(),
+    _to("repo_id", "repos.id"),
+    sa.Column("path", sa.String(1024), nullable=False),
+    _to("user_id", "users.id", index=True),
+    sa.Column("ref", sa.String(1024), nullable=False),
+    sa.Column("locked_at", _Time, nullable=False),
+    sa.UniqueConstraint("repo_id", "path"),
+    sqlite_autoincrement=True,
+)
+
+# Limits set for one namespace or one repository; without a row the settings' defaults hold.
+quotas = sa.Table(
+    "quotas",
+    metadata,
+    _id(),
+    sa.Column(
+        "namespace_id", _BigId, sa.ForeignKey("namespaces.id", ondelete="CASCADE"), unique=True
+    ),
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), unique=True),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("objects", sa.BigInteger),
+)

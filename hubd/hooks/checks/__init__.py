@@ -1,11 +1,12 @@
 """The checks of a push, in the order in which people read their findings."""
 
+from hubd.hooks.checks.lfs_pointers import LfsPointers
 from hubd.hooks.checks.object_size import ObjectSize
 from hubd.hooks.checks.paths import Paths
 from hubd.hooks.checks.protected_refs import ProtectedRefs
 from hubd.hooks.checks.ref_names import RefNames
 from hubd.hooks.context import Check
 
-CHECKS: tuple[Check, ...] = (RefNames(), ProtectedRefs(), ObjectSize(), Paths())
+CHECKS: tuple[Check, ...] = (RefNames(), ProtectedRefs(), ObjectSize(), LfsPointers(), Paths())
 
 __all__ = ["CHECKS"]

@@ -6,6 +6,7 @@ import shlex
 
 from hubd.hooks.channel import printable
 from hubd.hooks.context import ObjectFacts, PushContext, named
+from hubd.lfs.quota import human
 from hubd.types import Finding, Level
 
 MAX_COMMIT_BYTES = 1024 * 1024
@@ -35,7 +36,7 @@ class ObjectSize:
         for kind in ("commit", "tag", "tree"):
             oids = [facts.oid for facts in big if facts.kind == kind]
             if oids:
-                message = f"{kind} {named(oids)} is larger than {_size(limits[kind])}."
+                message = f"{kind} {named(oids)} is larger than {human(limits[kind])}."
                 findings.append(self._refuse(message, "Rewrite it smaller and push again."))
         blobs = [facts for facts in big if facts.kind == "blob"]
         if blobs:
@@ -48,11 +49,11 @@ class ObjectSize:
 
     def _blob_finding(self, blobs: list[ObjectFacts], paths: dict[str, str], limit: int) -> Finding:
         names = [
-            f"{printable(paths.get(facts.oid, facts.oid))} ({_size(facts.size)})" for facts in blobs
+            f"{printable(paths.get(facts.oid, facts.oid))} ({human(facts.size)})" for facts in blobs
         ]
         include = ",".join(sorted({_pattern(paths[f.oid]) for f in blobs if f.oid in paths}))
         return self._refuse(
-            f"{named(names)}: files over {_size(limit)} must be stored with Git LFS.",
+            f"{named(names)}: files over {human(limit)} must be stored with Git LFS.",
             f"Run: git lfs migrate import --everything --include={shlex.quote(printable(include))}"
             if include
             else "Remove them from the history and push again.",
@@ -66,12 +67,3 @@ def _pattern(path: str) -> str:
     """What ``git lfs migrate --include`` takes for this file: its suffix, or its whole path."""
     stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
     return f"*.{suffix}" if dot and stem and suffix.isalnum() else path
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":  # noqa: PLR2004
-            return f"{size:.0f} {unit}" if size == int(size) else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError

@@ -1,0 +1,125 @@
+"""Sends stored bytes: whole or one range (RFC 9110, section 14), files by sendfile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from aiohttp import web
+
+from hubd.http.context import core_of
+
+PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """What is sent: ``size`` bytes that ``read(start, end)`` hands out, or that ``file`` holds."""
+
+    size: int
+    etag: str
+    read: Callable[[int, int], AsyncIterator[bytes]]
+    file: str | None = None
+
+
+def wanted_range(request: web.Request, size: int, etag: str) -> tuple[int, int] | None:
+    """The bytes [start, end) asked for, or None for all of them.
+
+    What cannot be understood, or is about another version (``If-Range``), counts as not asked.
+    Raises ``HTTPRequestRangeNotSatisfiable`` for a range beyond the end.
+    """
+    condition = request.headers.get("If-Range", etag)
+    if "Range" not in request.headers or condition.strip('"') != etag.strip('"'):
+        return None
+    try:
+        asked = request.http_range
+    except ValueError:
+        return None
+    start = asked.start or 0
+    if start < 0:
+        start = max(0, size + start)
+    end = size if asked.stop is None else min(asked.stop, size)
+    if start >= size:
+        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
+    return start, end
+
+
+async def send(
+    request: web.Request, source: Bytes, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The answer to GET or HEAD; a client that takes nothing for a while is given up."""
+    etag = source.etag
+    if etag.strip('"') in request.headers.get("If-None-Match", "").replace('"', "").split(", "):
+        return web.Response(status=304, headers={**headers, "ETag": etag})
+    part = wanted_range(request, source.size, etag)
+    start, end = part or (0, source.size)
+    response = web.StreamResponse(status=206 if part else 200, headers=headers)
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["ETag"] = etag
+    response.headers["X-Request-Id"] = request["request_id"]
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if part:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{source.size}"
+    response.content_length = end - start
+    pieces = None
+    if request.method != "HEAD" and source.file is None and end > start:
+        # The first piece before the head: a source that fails is still an honest status.
+        pieces = source.read(start, end)
+        first = await anext(pieces, b"")
+    await response.prepare(request)
+    if request.method == "HEAD" or end == start:
+        return response
+    try:
+        if source.file is not None:
+            await _send_file(request, source.file, start, end)
+        elif pieces is not None:
+            await _send_pieces(request, response, first, pieces)
+    except Exception as error:
+        # The head is sent: only a broken end tells the client that something is missing.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError(str(error)) from error
+    await response.write_eof()
+    return response
+
+
+async def _send_pieces(
+    request: web.Request,
+    response: web.StreamResponse,
+    first: bytes,
+    rest: AsyncIterator[bytes],
+) -> None:
+    idle = core_of(request).config.idle_timeout
+    async with asyncio.timeout(idle):
+        await response.write(first)
+    async for piece in rest:
+        async with asyncio.timeout(idle):
+            await response.write(piece)
+
+
+async def _send_file(request: web.Request, path: str, start: int, end: int) -> None:
+    loop = asyncio.get_running_loop()
+    transport = request.transport
+    if transport is None or not isinstance(transport, asyncio.WriteTransport):
+        raise ConnectionResetError
+    idle = core_of(request).config.idle_timeout
+    file: BinaryIO = await asyncio.to_thread(open, path, "rb")
+    try:
+        for offset in range(start, end, PIECE):
+            async with asyncio.timeout(idle):
+                await loop.sendfile(transport, file, offset, min(PIECE, end - offset))
+    finally:
+        file.close()
+
+
+async def body(request: web.Request) -> AsyncIterator[bytes]:
+    """The request's body as it comes; a client that sends nothing for a while is given up."""
+    idle = core_of(request).config.idle_timeout
+    while True:
+        async with asyncio.timeout(idle):
+            piece = await request.content.read(PIECE)
+        if not piece:
+            return
+        yield piece

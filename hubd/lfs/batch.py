@@ -1,0 +1,135 @@
+"""The decisions of the Batch API: what is to be sent or fetched, and where.
+
+Source: git-lfs ``docs/api/batch.md``. The whole batch costs the same number of statements however
+many objects it names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from hubd.errors import HubError, Invalid, NotFound, QuotaExceeded, TooLarge
+from hubd.lfs import content, quota
+from hubd.lfs.context import Lfs
+from hubd.lfs.signing import ObjectTicket
+from hubd.store.repos import Repo
+from hubd.types import Actor
+
+MAX_OBJECTS = 10_000
+# Decision 40. An upload's address must outlast the wait behind the others of its batch.
+DOWNLOAD_SECONDS = 900
+UPLOAD_SECONDS = 6 * 3600
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """An object as the client names it."""
+
+    oid: Any = None
+    size: Any = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What to do about one object: use the ticket, or nothing (it is there), or an error."""
+
+    oid: str
+    size: int
+    ticket: ObjectTicket | None = None
+    error: HubError | None = None
+
+
+def check_count(wanted: Sequence[Wanted]) -> None:
+    """Raise ``TooLarge`` for more objects than one batch may name."""
+    if len(wanted) > MAX_OBJECTS:
+        raise TooLarge(f"A batch names at most {MAX_OBJECTS} objects.")
+
+
+def _checked(wanted: Sequence[Wanted]) -> tuple[dict[str, int], list[Answer]]:
+    """Sizes by oid of what can be looked up, and answers to the rest."""
+    sizes: dict[str, int] = {}
+    faults: list[Answer] = []
+    for one in wanted:
+        try:
+            oid = content.check_oid(one.oid)
+            # A bool is an int to Python, but no size.
+            if type(one.size) is not int or not 0 <= one.size <= content.MAX_SIZE:
+                raise Invalid("The size is a whole number of bytes, not negative.")
+            sizes[oid] = one.size
+        except Invalid as error:
+            named = one.oid if isinstance(one.oid, str) else ""
+            size = one.size if type(one.size) is int and one.size >= 0 else 0
+            faults.append(Answer(named, size, error=error))
+    return sizes, faults
+
+
+async def download(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted]) -> list[Answer]:
+    """Tickets for what the repository has; the actor may read it."""
+    check_count(wanted)
+    sizes, answers = _checked(wanted)
+    found = await content.links(lfs, repo.id, sizes)
+    for oid, size in sizes.items():
+        link = found.get(oid)
+        if link is None:
+            error = NotFound("This repository has no such object.")
+            answers.append(Answer(oid, size, error=error))
+        elif link.size != size:
+            error2 = Invalid(f"The object has {link.size} bytes, not {size}.")
+            answers.append(Answer(oid, link.size, error=error2))
+        else:
+            answers.append(Answer(oid, size, _ticket(actor, repo, oid, size, DOWNLOAD_SECONDS)))
+    return answers
+
+
+async def upload(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted]) -> list[Answer]:
+    """Tickets for what has to be sent; the actor may push.
+
+    What the repository has, or the actor may read elsewhere, needs no sending.
+    """
+    check_count(wanted)
+    sizes, answers = _checked(wanted)
+    found = await content.links(lfs, repo.id, sizes)
+    missing: dict[str, int] = {}
+    for oid, size in sizes.items():
+        link = found.get(oid)
+        if link is None:
+            missing[oid] = size
+        elif link.size != size:
+            error = Invalid(f"The object has {link.size} bytes, not {size}.")
+            answers.append(Answer(oid, size, error=error))
+        else:
+            answers.append(Answer(oid, size))
+    return answers + await _missing(lfs, actor, repo, missing)
+
+
+async def _missing(lfs: Lfs, actor: Actor, repo: Repo, sizes: dict[str, int]) -> list[Answer]:
+    if not sizes:
+        return []
+    try:
+        adopted = await content.adopt(lfs, actor, repo, sizes)
+        rest = {oid: size for oid, size in sizes.items() if oid not in adopted}
+        await quota.require_disk(lfs, sum(rest.values()))
+        async with lfs.store.read() as conn:
+            await quota.require_room(lfs, conn, repo, sum(rest.values()), len(rest))
+    except QuotaExceeded as error:
+        # All or nothing: a push that stops half-way helps nobody.
+        return [Answer(oid, size, error=error) for oid, size in sizes.items()]
+    return [Answer(oid, size) for oid, size in adopted.items()] + [
+        Answer(oid, size, _ticket(actor, repo, oid, size, UPLOAD_SECONDS, may_write=True))
+        for oid, size in rest.items()
+    ]
+
+
+def _ticket(
+    actor: Actor, repo: Repo, oid: str, size: int, seconds: int, *, may_write: bool = False
+) -> ObjectTicket:
+    return ObjectTicket(
+        repo_id=repo.id,
+        user_id=actor.user_id,
+        oid=oid,
+        size=size,
+        may_write=may_write,
+        expires_at=time.time() + seconds,
+    )

@@ -1,0 +1,86 @@
+"""Room: what a namespace and a repository may hold, and what the disk still has."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubd.errors import QuotaExceeded, Unavailable
+from hubd.lfs.context import Lfs
+from hubd.store import objects, quotas
+from hubd.store.engine import Connection
+from hubd.store.objects import Usage
+from hubd.store.repos import Repo
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+_STEP = 1024
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What is used, and the limits; None: no limit. Sizes in bytes."""
+
+    used: Usage
+    bytes: int | None
+    objects: int | None
+
+    def require(self, size: int, count: int, whose: str) -> None:
+        """Raise ``QuotaExceeded`` unless so much more fits."""
+        if self.bytes is not None and self.used.bytes + size > self.bytes:
+            text = (
+                f"{whose} holds {human(self.used.bytes)} of {human(self.bytes)};"
+                f" {human(size)} more do not fit."
+            )
+            raise QuotaExceeded(text, hint="Delete something or ask for a larger quota.")
+        if self.objects is not None and self.used.objects + count > self.objects:
+            text = (
+                f"{whose} has {self.used.objects} of {self.objects} large files; {count} more do"
+                " not fit."
+            )
+            raise QuotaExceeded(text, hint="Delete something or ask for a larger quota.")
+
+
+async def rooms(lfs: Lfs, conn: Connection, repo: Repo) -> tuple[Room, Room]:
+    """The room of the repository's namespace, and of the repository."""
+    of_namespace, of_repo = await quotas.of(conn, repo.namespace_id, repo.id)
+    return await namespace_room(lfs, conn, repo.namespace_id, of_namespace), Room(
+        await objects.usage_of_repo(conn, repo.id),
+        of_repo.bytes if of_repo else lfs.config.quota_repo_bytes or None,
+        of_repo.objects if of_repo else lfs.config.quota_repo_objects or None,
+    )
+
+
+async def namespace_room(
+    lfs: Lfs, conn: Connection, namespace_id: int, own: quotas.Quota | None
+) -> Room:
+    """The room of a namespace, given the limits set for it."""
+    return Room(
+        await objects.usage_of_namespace(conn, namespace_id),
+        own.bytes if own else lfs.config.quota_namespace_bytes or None,
+        own.objects if own else lfs.config.quota_namespace_objects or None,
+    )
+
+
+async def require_room(lfs: Lfs, conn: Connection, repo: Repo, size: int, count: int = 1) -> None:
+    """Raise ``QuotaExceeded`` unless the repository may hold so much more."""
+    of_namespace, of_repo = await rooms(lfs, conn, repo)
+    of_namespace.require(size, count, f"The namespace {repo.namespace}")
+    of_repo.require(size, count, f"The repository {repo.ref.repo_id}")
+
+
+async def require_disk(lfs: Lfs, size: int) -> None:
+    """Raise ``Unavailable`` when so many bytes would fill the disk beyond the floor."""
+    free = await lfs.blobs.free()
+    if free is not None and free - size < lfs.config.free_space_floor:
+        raise Unavailable(
+            "The server has no room for this upload.",
+            hint="Tell the operator.",
+            details={"free": free, "size": size},
+        )
+
+
+def human(size: int) -> str:
+    """A size for people: ``1.5 GiB``."""
+    value, unit = float(size), 0
+    while value >= _STEP and unit < len(_UNITS) - 1:
+        value /= _STEP
+        unit += 1
+    return f"{value:.0f} {_UNITS[unit]}" if value == int(value) else f"{value:.1f} {_UNITS[unit]}"

@@ -1,0 +1,18 @@
+"""One hub per worker for the tests of large files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hubkit import World
+from tests.hubproc import Hub
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A hub with two people."""
+    folder = tmp_path_factory.mktemp("lfs")
+    with Hub(folder / "data", shutdown_grace=2) as hub:
+        yield World.populate(hub, folder)
