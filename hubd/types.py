@@ -128,6 +128,8 @@ class RepoAction(enum.StrEnum):
 
     READ = "read"
     PUSH = "push"
+    DISCUSS = "discuss"
+    MODERATE = "moderate"
     MANAGE_SETTINGS = "manage_settings"
     MANAGE_ACCESS = "manage_access"
     CHANGE_VISIBILITY = "change_visibility"

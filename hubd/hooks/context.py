@@ -14,6 +14,7 @@ from hubd.git.process import Git
 from hubd.git.refs import Refs
 from hubd.hooks.channel import RefUpdate
 from hubd.lfs import Lfs
+from hubd.store.engine import Store
 from hubd.store.repos import Repo
 from hubd.store.rules import RefRule
 from hubd.types import Actor, Finding, Role
@@ -42,6 +43,7 @@ class PushContext:
     """
 
     config: Config
+    store: Store
     lfs: Lfs
     git: Git
     actor: Actor
