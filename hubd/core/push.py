@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from hubd import access
 from hubd.core import leftovers, repos
 from hubd.core.context import Core
 from hubd.core.fetch import Reading
@@ -29,6 +30,9 @@ _RECOVERY_WAIT = 10.0
 
 async def admit(core: Core, actor: Actor, ref: RepoRef) -> Reading:
     """Judge a push; creates the repository, private, where the setting and the rules allow."""
+    if actor.kind is ActorKind.ANONYMOUS:
+        # Nobody pushes without a name, whatever is there: git's first request costs no look-up.
+        access.require(access.Verdict.SIGN_IN, repos.DOING[RepoAction.PUSH])
     try:
         found = await repos.find(core, actor, ref, RepoAction.PUSH)
     except NotFound:

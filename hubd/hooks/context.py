@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from hubd.config import Config
+from hubd.errors import Unavailable
 from hubd.git.objects import Batch
+from hubd.git.packs import few_objects
 from hubd.git.process import Git
 from hubd.git.refs import Refs
 from hubd.hooks.channel import RefUpdate
@@ -21,6 +24,8 @@ MAX_NAMED = 20
 # How far, and in how large commits, a fast-forward is looked for without a child.
 _NEAR = 8
 _SMALL = 65536
+# A push of so few objects is listed without a child of its own.
+_FEW_OBJECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,15 @@ class PushContext:
     async def new_objects(self) -> AsyncIterator[list[ObjectFacts]]:
         """All objects that came with this push, in portions, in no order."""
         if self.quarantine is None:
+            return
+        few = await asyncio.to_thread(
+            few_objects, self.quarantine, self.repo.object_format, _FEW_OBJECTS
+        )
+        if few is not None:
+            infos = await self.batch.info_many(few)
+            if None in infos:
+                raise Unavailable("git could not list the pushed objects.")
+            yield [ObjectFacts(info.oid, info.kind, info.size) for info in infos if info]
             return
         async for line in self.git.list_new_objects(self.path, self.quarantine):
             yield [ObjectFacts(oid, kind, size) for oid, kind, size in line]

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from hubd import procs
 from hubd.errors import Busy, Conflict, HubError, Unavailable
-from hubd.store import migrations
+from hubd.store import driver, migrations
 
 Connection = AsyncConnection
 T = TypeVar("T")
@@ -168,9 +168,12 @@ def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
         pool_size=size,
         max_overflow=0,
         pool_timeout=10,
-        pool_reset_on_return=None if query_only else "rollback",
+        pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT" if query_only else None,
+        # A reader has no transaction that could be ended.
+        skip_autocommit_rollback=query_only,
         poolclass=sa.AsyncAdaptedQueuePool,
+        connect_args={"async_creator_fn": driver.connect},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -194,5 +197,11 @@ def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
         @event.listens_for(engine.sync_engine, "begin")
         def begun(conn: sa.Connection) -> None:
             conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+        @event.listens_for(engine.sync_engine, "reset")
+        def returned(dbapi: Any, _record: object, _state: object) -> None:
+            # Only what is open is rolled back: each trip to the connection's thread takes time.
+            if dbapi.driver_connection.in_transaction:
+                dbapi.rollback()
 
     return engine

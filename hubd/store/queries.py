@@ -31,46 +31,57 @@ class RepoAccess(msgspec.Struct, frozen=True):
     moved: bool
 
 
-def _accounts(extra: sa.Table) -> sa.Select[Any]:
+def _accounts(extra: sa.Table, columns: list[sa.ColumnElement[object]]) -> sa.Select[Any]:
+    """Rows of a table of credentials with their owners, by the digest of the secret."""
     source = sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id)
     source = sa.join(extra, source, extra.c.user_id == schema.users.c.id)
-    return sa.select(*labelled(users.columns(), "u_")).select_from(source)
+    return (
+        sa.select(*labelled(users.columns(), "u_"), *labelled(columns, "x_"))
+        .select_from(source)
+        .where(extra.c.secret_hash == sa.bindparam("secret_hash"))
+    )
+
+
+# What every request asks is built once: building it anew takes longer than asking.
+_BY_TOKEN = _accounts(schema.tokens, tokens.columns())
+_BY_SESSION = _accounts(schema.sessions, sessions.columns())
 
 
 async def credential_by_token(conn: Connection, secret_hash: str) -> tuple[Token, User] | None:
     """A token and its owner, valid or not."""
-    query = _accounts(schema.tokens).add_columns(*labelled(tokens.columns(), "t_"))
-    row = (await conn.execute(query.where(schema.tokens.c.secret_hash == secret_hash))).first()
-    return None if row is None else (prefixed(Token, row, "t_"), prefixed(User, row, "u_"))
+    row = (await conn.execute(_BY_TOKEN, {"secret_hash": secret_hash})).first()
+    return None if row is None else (prefixed(Token, row, "x_"), prefixed(User, row, "u_"))
 
 
 async def session_user(conn: Connection, secret_hash: str) -> tuple[Session, User] | None:
     """A browser session and its owner, live or not."""
-    query = _accounts(schema.sessions).add_columns(*labelled(sessions.columns(), "s_"))
-    row = (await conn.execute(query.where(schema.sessions.c.secret_hash == secret_hash))).first()
-    return None if row is None else (prefixed(Session, row, "s_"), prefixed(User, row, "u_"))
+    row = (await conn.execute(_BY_SESSION, {"secret_hash": secret_hash})).first()
+    return None if row is None else (prefixed(Session, row, "x_"), prefixed(User, row, "u_"))
+
+
+_BY_KEY = (
+    sa.select(*labelled(keys.columns(), "k_"), *labelled(users.columns(), "u_"))
+    .select_from(
+        sa.outerjoin(
+            schema.ssh_keys,
+            sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id),
+            schema.ssh_keys.c.user_id == schema.users.c.id,
+        )
+    )
+    .where(schema.ssh_keys.c.fingerprint == sa.bindparam("fingerprint"))
+)
 
 
 async def account_by_key(conn: Connection, fingerprint: str) -> tuple[Key, User | None] | None:
     """An SSH key and its owner; a deploy key has none."""
-    source = sa.outerjoin(
-        schema.ssh_keys,
-        sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id),
-        schema.ssh_keys.c.user_id == schema.users.c.id,
-    )
-    query = (
-        sa.select(*labelled(keys.columns(), "k_"), *labelled(users.columns(), "u_"))
-        .select_from(source)
-        .where(schema.ssh_keys.c.fingerprint == fingerprint)
-    )
-    row = (await conn.execute(query)).first()
+    row = (await conn.execute(_BY_KEY, {"fingerprint": fingerprint})).first()
     if row is None:
         return None
     key = prefixed(Key, row, "k_")
     return key, None if key.user_id is None else prefixed(User, row, "u_")
 
 
-def role_column(user_id: int) -> sa.ColumnElement[int]:
+def role_column(user_id: int | sa.BindParameter[int]) -> sa.ColumnElement[int]:
     """An account's own role on a row of ``repos``: owner, member or collaborator, the highest."""
     member = (
         sa.select(schema.org_members.c.role)
@@ -96,10 +107,11 @@ def role_column(user_id: int) -> sa.ColumnElement[int]:
     )
 
 
-async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> RepoAccess | None:
-    """A repository by its address, present or former, with the account's role; one statement."""
-    fold, name = fold_name(ref.namespace), fold_name(ref.name)
-    redirect = schema.namespace_redirects
+def _repo_access() -> sa.Executable:
+    """A repository by its address, present or former, with an account's role; one statement."""
+    fold: sa.BindParameter[str] = sa.bindparam("namespace")
+    name: sa.BindParameter[str] = sa.bindparam("name")
+    redirect, moved = schema.namespace_redirects, schema.repo_redirects
     owner = sa.select(_ns.c.id).where(
         sa.or_(
             _ns.c.name_fold == fold,
@@ -109,30 +121,43 @@ async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> Re
             .scalar_subquery(),
         )
     )
-    moved = schema.repo_redirects
     by_redirect = sa.select(moved.c.repo_id).where(
-        moved.c.type == ref.type.value,
+        moved.c.type == sa.bindparam("type"),
         moved.c.namespace_id.in_(owner),
         moved.c.name_fold == name,
     )
     direct = sa.and_(_repos.c.namespace_id.in_(owner), _repos.c.name_fold == name)
-    role = role_column(user_id) if user_id is not None else sa.literal(0)
-    query = (
+    return (
         sa.select(
             *repos.columns(),
-            role.label("role"),
+            role_column(sa.bindparam("user", type_=sa.BigInteger)).label("role"),
             sa.case((sa.and_(direct, _ns.c.name_fold == fold), 0), else_=1).label("moved"),
         )
         .select_from(repos.JOIN)
         .where(
-            _repos.c.type == ref.type.value,
+            _repos.c.type == sa.bindparam("type"),
             _repos.c.deleted_at.is_(None),
             sa.or_(direct, _repos.c.id.in_(by_redirect)),
         )
         .order_by(sa.text("moved"))
         .limit(1)
     )
-    row = (await conn.execute(query)).first()
+
+
+_REPO_ACCESS = _repo_access()
+# Ids count from one; unlike NULL this is an operand that compares.
+_NOBODY = 0
+
+
+async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> RepoAccess | None:
+    """A repository by its address, present or former, with the account's role; one statement."""
+    values = {
+        "namespace": fold_name(ref.namespace),
+        "name": fold_name(ref.name),
+        "type": ref.type.value,
+        "user": _NOBODY if user_id is None else user_id,
+    }
+    row = (await conn.execute(_REPO_ACCESS, values)).first()
     repo = one(Repo, row)
     if repo is None or row is None:
         return None
