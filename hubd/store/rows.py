@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 S = TypeVar("S", bound=msgspec.Struct)
 # Rows of any width; what is in them is checked by the conversion.
 Row = Any
+_PORTION = 500
 
 
 def one(struct: type[S], row: Row | None) -> S | None:
@@ -48,6 +51,15 @@ def upserting(conn: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgre
 def now() -> float:
     """UTC epoch seconds."""
     return time.time()
+
+
+async def for_each(
+    conn: AsyncConnection, statement: sa.Executable, rows: Iterable[dict[str, Any]]
+) -> None:
+    """Run a statement for each of many rows, in portions: never are all prepared at once."""
+    left = iter(rows)
+    while portion := list(islice(left, _PORTION)):
+        await conn.execute(statement, portion)
 
 
 def inserted(result: sa.CursorResult[Any]) -> int:
