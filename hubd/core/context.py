@@ -36,6 +36,8 @@ class Core:
     rates: Rates
     metrics: Metrics
     tasks: Tasks
+    # Where HTTP and SSH are reached: what is bound, and what people use.
+    http_url: str = ""
     ssh_url: str = ""
     stopping: bool = False
 

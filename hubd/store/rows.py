@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hubd.store.engine import Connection
 
 S = TypeVar("S", bound=msgspec.Struct)
 # Rows of any width; what is in them is checked by the conversion.
@@ -48,3 +51,8 @@ def inserted(result: sa.CursorResult[Any]) -> int:
     key = result.inserted_primary_key
     assert key is not None, "asked after an insert of one row"  # noqa: S101
     return int(key[0])
+
+
+def insert(conn: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that can say ``ON CONFLICT``, in the database's own dialect."""
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,5 +1,6 @@
 """The checks of a push, in the order in which people read their findings."""
 
+from hubd.hooks.checks.lfs_locks import LfsLocks
 from hubd.hooks.checks.lfs_pointers import LfsPointers
 from hubd.hooks.checks.object_size import ObjectSize
 from hubd.hooks.checks.paths import Paths
@@ -7,6 +8,13 @@ from hubd.hooks.checks.protected_refs import ProtectedRefs
 from hubd.hooks.checks.ref_names import RefNames
 from hubd.hooks.context import Check
 
-CHECKS: tuple[Check, ...] = (RefNames(), ProtectedRefs(), ObjectSize(), LfsPointers(), Paths())
+CHECKS: tuple[Check, ...] = (
+    RefNames(),
+    ProtectedRefs(),
+    LfsLocks(),
+    ObjectSize(),
+    LfsPointers(),
+    Paths(),
+)
 
 __all__ = ["CHECKS"]
