@@ -36,6 +36,7 @@ test: ## Install what tests need, check, and run the tests (ARGS='-k name' to ch
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
 	@$(MAKE) --no-print-directory check
+	@tests/clients/fetch.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
 
 .PHONY: check
@@ -55,6 +56,7 @@ bench: ## Print the benchmarks as ratios to other servers, run beside ours
 soak: ## Run the long campaigns: kills, gigabytes, every client (hours)
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
+	@tests/clients/fetch.sh
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 
 .PHONY: docs
