@@ -125,16 +125,20 @@ class LocalBlobs:
             raise Invalid("The parts do not add up to the size of the object.")
         # Who still holds the file open could change it after it was hashed.
         async with self._writers.none_of(handle):
+            if await self._run(_was_published, path, self._root / key.path):
+                return
             found = await self._run(_hash_file, path)
             if found != (key.name, size):
                 await self.discard_parts(handle)
                 text = "The bytes that arrived are not those of this object; upload it again."
                 raise Invalid(text)
-            await self._run(_publish, path, self._root / key.path)
+            await self._run(_publish_marked, path, self._root / key.path)
 
     async def discard_parts(self, handle: str) -> None:
-        """Remove the file."""
-        await self._run(_unlink, self._part_path(handle))
+        """Remove the file, and the note of what became of it."""
+        path = self._part_path(handle)
+        await self._run(_unlink, path)
+        await self._run(_unlink, _note_of(path))
 
     async def delete(self, key: Key) -> None:
         """Remove the file."""
@@ -277,6 +281,27 @@ def _publish(path: Path, target: Path) -> None:
     # New fan-out folders need their own entries synced too.
     for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
         _sync_folder(folder)
+
+
+def _note_of(path: Path) -> Path:
+    """Where it says what an upload in parts was found to be."""
+    return path.with_suffix(".done")
+
+
+def _publish_marked(path: Path, target: Path) -> None:
+    """As ``_publish``, so that a second call can tell that the first one has done it."""
+    with _note_of(path).open("w") as note:
+        note.write(target.name)
+        note.flush()
+        os.fsync(note.fileno())
+    _publish(path, target)
+
+
+def _was_published(path: Path, target: Path) -> bool:
+    note = _note_of(path)
+    if path.exists() or not target.exists() or not note.exists():
+        return False
+    return note.read_text() == target.name
 
 
 def _sync_folder(folder: Path) -> None:

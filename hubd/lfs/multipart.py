@@ -145,6 +145,7 @@ async def complete(
         await afail("lfs.before_link")
         await content.record(lfs, repo, upload.user_id, upload.oid, upload.size)
         await lfs.store.write(partial(uploads.remove, upload_id=upload.id))
+        await lfs.blobs.discard_parts(upload.handle)
 
 
 async def _owned(
