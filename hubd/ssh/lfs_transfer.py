@@ -26,6 +26,8 @@ from hubd.types import Actor, RepoAction
 
 _MAX_ARGUMENTS = 64
 _MAX_LOCKS = 100
+# What is handed to SSH at a time: it copies it more than once.
+_STEP = 4 * pktline.MAX_DATA
 
 
 class Mark(enum.IntEnum):
@@ -238,7 +240,8 @@ class Transfer:
         head = (b"status 200\n", f"size={link.size}\n".encode())
         await self._write(b"".join(map(pktline.encode, head)) + DELIM)
         while piece:
-            await self._write(_packed(piece))
+            for start in range(0, len(piece), _STEP):
+                await self._write(_packed(piece[start : start + _STEP]))
             piece = await anext(pieces, b"")
         await self._write(FLUSH)
         self._is_sending = False
@@ -296,9 +299,9 @@ class Transfer:
 
 
 def _packed(data: bytes) -> bytes:
-    view, step = memoryview(data), pktline.MAX_DATA
+    step = pktline.MAX_DATA
     return b"".join(
-        pktline.encode(bytes(view[start : start + step])) for start in range(0, len(view), step)
+        pktline.encode(data[start : start + step]) for start in range(0, len(data), step)
     )
 
 

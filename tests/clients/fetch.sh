@@ -21,4 +21,15 @@ fetch_git_lfs() {
     rm -rf $scratch
 }
 
+fetch_python() {
+    venv=build/clients/python
+    want=$(sha256sum tests/clients/python.txt)
+    [ "$(cat $venv/stamp 2>/dev/null)" = "$want" ] && return
+    $PYTHON -m venv --clear $venv
+    $venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
+        --only-binary :all: -r tests/clients/python.txt
+    printf '%s\n' "$want" >$venv/stamp
+}
+
 fetch_git_lfs || printf 'hubd: git-lfs 3.6 cannot be fetched; its tests are skipped\n' >&2
+fetch_python || printf 'hubd: clients in Python cannot be fetched; their tests are skipped\n' >&2
