@@ -102,7 +102,7 @@ def few_objects(objects: Path, object_format: str, most: int) -> list[str] | Non
         return None
     indices = list((objects / "pack").glob("*.idx"))
     size = new_hash(object_format).digest_size
-    if len(indices) != 1 or indices[0].stat().st_size > _IDS_AT + most * (size + 12) + 2 * size:
+    if len(indices) != 1 or indices[0].stat().st_size > _IDS_AT + most * (size + 8) + 2 * size:
         return None
     data = indices[0].read_bytes()
     if data[:8] != b"\xfftOc\0\0\0\2":
