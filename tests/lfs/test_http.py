@@ -169,6 +169,19 @@ def test_an_address_is_good_for_one_direction_and_one_object(world: World) -> No
     assert ada.send("GET", forged).status == 403
 
 
+def test_the_log_has_no_address_that_works(world: World) -> None:
+    ada, big = client(world.repo()), Big.random()
+    up = ada.action("upload", big)["href"]
+    assert ada.send("PUT", up, b"wrong").status == 422
+    assert ada.send("PUT", up, big.data).status == 200
+    down = ada.action("download", big)["href"]
+    assert ada.send("GET", down).status == 200
+    log = world.hub.log()
+    assert "/-/lfs/…" in log
+    for href in (up, down):
+        assert href.rpartition("/")[2] not in log
+
+
 def test_an_address_dies_with_the_repository(world: World) -> None:
     repo, big = world.repo(), Big.random()
     ada = client(repo)
