@@ -98,7 +98,8 @@ def _rendered(
         action = {"href": link.href, "header": link.headers, "expires_in": link.expires_in}
     if not ticket.may_write:
         return body | {"actions": {"download": action}}
-    verify = {"href": f"{href}/verify", "expires_in": seconds}
+    which = f"?uploadId={answer.upload_id}" if answer.upload_id else ""
+    verify = {"href": f"{href}/verify{which}", "expires_in": seconds}
     if answer.session is None:
         return body | {"actions": {"upload": action, "verify": verify}}
     sending = lfs_parts.actions(service, origin, href, answer.session, way, padding)
@@ -156,7 +157,8 @@ async def verify(request: web.Request) -> web.StreamResponse:
         raise Denied("This address is for another object.")
     core = core_of(request)
     repo = await repos.by_id(core, ticket.repo_id)
-    await to_the_end(request, direct.adopt(core.lfs, repo, ticket))
+    upload_id = request.query.get("uploadId", "")
+    await to_the_end(request, direct.adopt(core.lfs, repo, ticket, upload_id))
     link = await content.link(core.lfs, ticket.repo_id, ticket.oid)
     if link.size != asked.size:
         raise Invalid(f"The object has {link.size} bytes, not {asked.size}.")

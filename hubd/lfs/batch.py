@@ -16,6 +16,7 @@ from hubd.blobs.base import Link
 from hubd.errors import HubError, Invalid, NotFound, QuotaExceeded, TooLarge
 from hubd.lfs import content, direct, multipart, quota
 from hubd.lfs.context import Lfs
+from hubd.lfs.direct import Offer
 from hubd.lfs.multipart import Session
 from hubd.lfs.signing import ObjectTicket
 from hubd.store.repos import Repo
@@ -37,8 +38,8 @@ class Wanted(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What to do about one object: use the ticket, or nothing (it is there), or an error.
 
-    With a ``session`` it is sent in parts, with ``direct`` from or to the object store itself; the
-    ticket then serves for what comes after.
+    With a ``session`` it is sent in parts, with ``direct`` it goes from or to the object store
+    itself; the ticket, and there ``upload_id``, then serve for what comes after.
     """
 
     oid: str
@@ -47,6 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
     error: HubError | None = None
     session: Session | None = None
     direct: Link | None = None
+    upload_id: str = ""
 
 
 def check_count(wanted: Sequence[Wanted]) -> None:
@@ -166,18 +168,19 @@ async def _in_parts(lfs: Lfs, actor: Actor, repo: Repo, sizes: dict[str, int]) -
 async def _whole(
     lfs: Lfs, actor: Actor, repo: Repo, sizes: dict[str, int], *, may_go_direct: bool
 ) -> list[Answer]:
-    links: dict[str, Link] = {}
+    offers: dict[str, Offer] = {}
     if may_go_direct:
-        links = await direct.upload(lfs, actor, repo, sizes, UPLOAD_SECONDS)
-    return [
-        Answer(
-            oid,
-            size,
-            _ticket(actor, repo, oid, size, UPLOAD_SECONDS, may_write=True),
-            direct=links.get(oid),
+        offers = await direct.upload(lfs, actor, repo, sizes, UPLOAD_SECONDS)
+    answers = []
+    for oid, size in sizes.items():
+        ticket = _ticket(actor, repo, oid, size, UPLOAD_SECONDS, may_write=True)
+        offer = offers.get(oid)
+        answers.append(
+            Answer(oid, size, ticket, direct=offer.link, upload_id=offer.pending.id)
+            if offer
+            else Answer(oid, size, ticket)
         )
-        for oid, size in sizes.items()
-    ]
+    return answers
 
 
 def _ticket(

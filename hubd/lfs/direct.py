@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
+import msgspec
+
 from hubd.blobs.base import Key, Link
 from hubd.errors import Invalid
 from hubd.lfs import content
@@ -24,6 +26,13 @@ from hubd.types import Actor
 KIND = "direct"
 # What S3 takes in one request.
 MAX_SIZE = 5 * 1024**3
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """An address to send an object to, and what is known of it until it is adopted."""
+
+    pending: Upload
+    link: Link
 
 
 def is_offered(lfs: Lfs) -> bool:
@@ -40,50 +49,48 @@ async def download(lfs: Lfs, oid: str, seconds: int) -> Link | None:
 
 async def upload(
     lfs: Lfs, actor: Actor, repo: Repo, sizes: Mapping[str, int], seconds: int
-) -> dict[str, Link]:
+) -> dict[str, Offer]:
     """Where to send those objects that fit into one request, by oid."""
     if lfs.blobs.direct is None or not is_offered(lfs):
         return {}
-    begun: list[Upload] = []
-    links: dict[str, Link] = {}
+    offers: dict[str, Offer] = {}
     for oid, size in sizes.items():
         if size > MAX_SIZE:
             continue
         staging = secrets.token_hex(16)
-        links[oid] = await lfs.blobs.direct.upload(staging, oid, size, seconds)
-        begun.append(
-            Upload(
-                id=secrets.token_hex(16),
-                repo_id=repo.id,
-                user_id=actor.user_id,
-                kind=KIND,
-                oid=oid,
-                size=size,
-                part_size=size,
-                handle=staging,
-                created_at=time.time(),
-                # A client that is late with its verify still finds it.
-                expires_at=time.time() + 2 * seconds,
-            )
+        pending = Upload(
+            id=secrets.token_hex(16),
+            repo_id=repo.id,
+            user_id=actor.user_id,
+            kind=KIND,
+            oid=oid,
+            size=size,
+            part_size=size,
+            handle=staging,
+            created_at=time.time(),
+            # A client that is late with its verify still finds it.
+            expires_at=time.time() + 2 * seconds,
         )
+        link = await lfs.blobs.direct.upload(staging, oid, size, seconds)
+        offers[oid] = Offer(pending, link)
+    begun = [offer.pending for offer in offers.values()]
     await lfs.store.write(partial(uploads.add, begun=begun))
-    return links
+    return offers
 
 
-async def adopt(lfs: Lfs, repo: Repo, ticket: ObjectTicket) -> None:
-    """Link what this person has sent of the object, once the bytes are found right.
+async def adopt(lfs: Lfs, repo: Repo, ticket: ObjectTicket, upload_id: str) -> None:
+    """Link what was sent for this offer, once the bytes are found right.
 
     Harmless when nothing is pending. Raises ``Invalid`` for other bytes, ``QuotaExceeded``.
     """
     direct = lfs.blobs.direct
-    if direct is None:
+    if direct is None or not upload_id:
         return
     async with lfs.locks.hold(ticket.oid):
         async with lfs.store.read() as conn:
-            found = await uploads.of_objects(
-                conn, ticket.repo_id, ticket.user_id, KIND, [ticket.oid]
+            pending = await uploads.of_person(
+                conn, ticket.repo_id, ticket.user_id, ticket.oid, upload_id
             )
-        pending = found.get(ticket.oid)
         if pending is None:
             return
         try:

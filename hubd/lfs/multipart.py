@@ -153,8 +153,10 @@ async def _owned(
 ) -> tuple[Upload | None, list[UploadPart]]:
     """The upload if it is of this object, by this person, and what has arrived of it."""
     async with lfs.store.read() as conn:
-        upload = await uploads.get(conn, ticket.repo_id, upload_id)
-        if upload is None or (upload.oid, upload.user_id) != (ticket.oid, ticket.user_id):
+        upload = await uploads.of_person(
+            conn, ticket.repo_id, ticket.user_id, ticket.oid, upload_id
+        )
+        if upload is None or upload.kind != KIND:
             return None, []
         return upload, (await uploads.parts(conn, [upload.id]))[upload.id]
 

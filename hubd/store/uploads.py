@@ -52,6 +52,16 @@ async def get(conn: Connection, repo_id: int, upload_id: str) -> Upload | None:
     return one(Upload, (await conn.execute(query)).first())
 
 
+async def of_person(
+    conn: Connection, repo_id: int, user_id: int | None, oid: str, upload_id: str
+) -> Upload | None:
+    """As ``get``, if it is of this object by this person."""
+    upload = await get(conn, repo_id, upload_id)
+    if upload is None or (upload.oid, upload.user_id) != (oid, user_id):
+        return None
+    return upload
+
+
 async def of_objects(
     conn: Connection, repo_id: int, user_id: int | None, kind: str, oids: Iterable[str]
 ) -> dict[str, Upload]:

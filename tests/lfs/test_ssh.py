@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from hubd.core import credentials
-from tests.gitkit import FLUSH, pkt, pkts, ssh
+from hubd.types import RepoRef
+from tests.gitkit import FLUSH, SshKey, pkt, pkts, ssh
 from tests.hubkit import Repo, World
 from tests.lfskit import Big, LfsClient, client
 
@@ -93,6 +94,31 @@ def test_a_token_dies_with_the_key(world: World) -> None:
     )
     world.inside(lambda core, actor: credentials.remove_key(core, actor, row[0], "cy"))
     assert batch(repo, up, "upload") == 401
+
+
+@pytest.mark.parametrize("can_write", [False, True])
+def test_a_deploy_key_sends_and_fetches_but_holds_no_lock(world: World, can_write: bool) -> None:
+    repo, big = world.repo("private"), Big.random(1000)
+    name = f"deploy-{can_write}"
+    key = world.keys[name] = SshKey.make(world.folder / name)
+    ref = RepoRef.parse("model", repo.name)
+    world.inside(
+        lambda core, actor: credentials.add_deploy_key(
+            core, actor, ref, key.public.read_text(), can_write=can_write
+        )
+    )
+    assert batch(repo, token(repo, "download", name), "download") == 200
+    if not can_write:
+        for verb in ("git-lfs-authenticate", "git-lfs-transfer"):
+            assert run(repo, verb, "upload", user=name).returncode == 1
+        return
+    assert batch(repo, token(repo, "upload", name), "upload") == 200
+    put = request(f"put-object {big.oid}", "size=1000", data=big.data)
+    sent, refused = talk(repo, "upload", put, request("lock", "path=x"), user=name)
+    assert sent == [b"status 200\n"]
+    assert refused[0] == b"status 403\n"
+    (found,) = talk(repo, "download", request(f"get-object {big.oid}"), user=name)
+    assert found[2:] == [big.data]
 
 
 @pytest.mark.parametrize("verb", ["git-lfs-authenticate", "git-lfs-transfer"])
