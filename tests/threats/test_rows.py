@@ -18,8 +18,6 @@ LATER = {
     "T05": "the API's own tests swap ids between repositories",
     "T07": "the API's own tests raise and drop roles",
     "T12": "runners and Spaces",
-    "T13": "the API's own tests change visibility; presigned addresses come with large files",
-    **dict.fromkeys([f"T{n}" for n in range(64, 72)], "the pages' own tests and the web UI"),
     "T79": "backup",
     "T80": "scans for secrets",
     "T81": "a matter of the lock file and of CI",
