@@ -154,6 +154,25 @@ async def page(conn: Connection, *, after: str = "", limit: int = 1000) -> Seque
     return many(StoredObject, await conn.execute(query))
 
 
+async def repos_with_unused(conn: Connection, before: float) -> list[int]:
+    """The repositories that have objects which nobody used since a time."""
+    query = sa.select(_links.c.repo_id).where(_links.c.used_at < before).distinct()
+    return [int(row.repo_id) for row in await conn.execute(query.order_by(_links.c.repo_id))]
+
+
+async def unused(
+    conn: Connection, repo_id: int, before: float, *, after: str = "", limit: int = 1000
+) -> dict[str, int]:
+    """Sizes by oid of a repository's objects which nobody used since a time, in their order."""
+    query = (
+        sa.select(_links.c.oid, _links.c.size)
+        .where(_links.c.repo_id == repo_id, _links.c.used_at < before, _links.c.oid > after)
+        .order_by(_links.c.oid)
+        .limit(limit)
+    )
+    return {str(row.oid): int(row.size) for row in await conn.execute(query)}
+
+
 async def unlink_unused(
     conn: Connection, repo_id: int, oids: Collection[str], before: float
 ) -> int:
@@ -176,6 +195,22 @@ async def orphans(
         .limit(limit)
     )
     return many(StoredObject, await conn.execute(query))
+
+
+async def link_counts(conn: Connection, oids: Collection[str]) -> dict[str, int]:
+    """How many repositories have each of these objects; those without any are left out."""
+    query = (
+        sa.select(_links.c.oid, sa.func.count().label("links"))
+        .where(_links.c.oid.in_(oids))
+        .group_by(_links.c.oid)
+    )
+    return {str(row.oid): int(row.links) for row in await conn.execute(query)}
+
+
+async def known(conn: Connection, oids: Collection[str]) -> dict[str, int]:
+    """The sizes of those of these objects that are recorded."""
+    query = sa.select(_objects.c.oid, _objects.c.size).where(_objects.c.oid.in_(oids))
+    return {str(row.oid): int(row.size) for row in await conn.execute(query)}
 
 
 async def remove_orphan(conn: Connection, oid: str) -> bool:
