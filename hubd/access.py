@@ -43,16 +43,22 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RepoRule:
-    """The least role and token scope for an action, and whether archiving forbids it."""
+    """The least role and token scope for an action, and whether archiving forbids it.
+
+    ``account``: a role that everybody has is not enough, somebody must answer for it.
+    """
 
     role: Role
     scope: Scope
     when_archived: bool = True
+    account: bool = False
 
 
 REPO_RULES: Mapping[RepoAction, RepoRule] = {
     RepoAction.READ: RepoRule(Role.READ, Scope.READ),
     RepoAction.PUSH: RepoRule(Role.WRITE, Scope.WRITE, when_archived=False),
+    RepoAction.DISCUSS: RepoRule(Role.READ, Scope.WRITE, when_archived=False, account=True),
+    RepoAction.MODERATE: RepoRule(Role.WRITE, Scope.WRITE, account=True),
     RepoAction.MANAGE_SETTINGS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
     RepoAction.CHANGE_VISIBILITY: RepoRule(Role.ADMIN, Scope.WRITE),
     RepoAction.RENAME: RepoRule(Role.ADMIN, Scope.WRITE),
@@ -130,7 +136,7 @@ def decide(actor: Actor, action: RepoAction, facts: RepoFacts) -> Verdict:
     role = repo_role(actor, facts)
     if facts.deleted or role < Role.READ:
         return Verdict.HIDE
-    if role < rule.role:
+    if role < rule.role or (rule.account and not actor.is_signed_in):
         return Verdict.DENY_ROLE if actor.kind is not ActorKind.ANONYMOUS else Verdict.SIGN_IN
     if actor.scope < rule.scope:
         return Verdict.DENY_SCOPE

@@ -114,3 +114,11 @@ def fold_name(name: str) -> str:
 def skeleton(name: str) -> str:
     """The key under which namespaces must be unique: look-alikes share it."""
     return re.sub(r"[._]", "-", name.lower()).translate(str.maketrans("01", "ol"))
+
+
+_PULL_REF = re.compile(r"refs/pr/[1-9][0-9]{0,8}\Z")
+
+
+def is_pull_ref(ref: str) -> bool:
+    """Whether a full ref name is where a pull request's commits stand: ``refs/pr/N``."""
+    return _PULL_REF.match(ref) is not None

@@ -68,7 +68,7 @@ async def commit(
     tip = refs.oid_of(name)
     if parent is not None and parent != (tip or ""):
         raise _moved(name)
-    person = await _person(core, actor)
+    person = await person_of(core, actor)
     with await build_commit(
         core.git,
         reading.path,
@@ -81,7 +81,9 @@ async def commit(
     ) as pack:
         if pack.unchanged and tip is not None:
             return Committed(tip, str(name), tip, unchanged=True)
-        await _push(core, reading, [Move(name, tip or _zero(pack.oid), pack.oid)], options, pack)
+        await push_moves(
+            core, reading, [Move(name, tip or _zero(pack.oid), pack.oid)], options, pack
+        )
         return Committed(pack.oid, str(name), tip)
 
 
@@ -96,7 +98,7 @@ async def create_ref(core: Core, actor: Actor, ref: RepoRef, name: str, oid: str
     info = await (await core.objects.batch(reading.path)).info(oid)
     if info is None or info.kind not in {"commit", "tag"}:
         raise NotFound(f"There is no commit {oid!r} here.")
-    await _push(core, reading, [Move(full, _zero(oid), oid)], ())
+    await push_moves(core, reading, [Move(full, _zero(oid), oid)], ())
 
 
 async def delete_ref(core: Core, actor: Actor, ref: RepoRef, name: str) -> None:
@@ -105,10 +107,10 @@ async def delete_ref(core: Core, actor: Actor, ref: RepoRef, name: str) -> None:
     oid = (await core.refs.get(reading.path)).oid_of(name)
     if oid is None:
         raise NotFound(f"There is no ref {name!r}.")
-    await _push(core, reading, [Move(name, oid, _zero(oid))], ())
+    await push_moves(core, reading, [Move(name, oid, _zero(oid))], ())
 
 
-async def _person(core: Core, actor: Actor) -> Person:
+async def person_of(core: Core, actor: Actor) -> Person:
     """The author that a commit made here names: the account, never what a client says."""
     if actor.user_id is None:
         raise SignInNeeded("You must sign in to commit.")
@@ -128,7 +130,7 @@ def _moved(ref: str) -> Conflict:
     )
 
 
-async def _push(
+async def push_moves(
     core: Core,
     reading: Reading,
     moves: Sequence[Move],

@@ -15,12 +15,12 @@ from hubd.core.context import Core
 from hubd.core.fetch import Reading
 from hubd.core.locks import own_lock, share_lock
 from hubd.core.repos import Found
-from hubd.errors import HubError, NotFound
+from hubd.errors import Denied, HubError, NotFound
 from hubd.git.protocol_v2 import render_receive_refs
 from hubd.hooks.channel import HookChannel
 from hubd.hooks.pipeline import PushSession
 from hubd.procs import Child, process_started
-from hubd.store import pushes, queries
+from hubd.store import discussions, pushes, queries
 from hubd.types import Actor, ActorKind, RepoAction, RepoRef, Visibility
 
 log = structlog.get_logger()
@@ -28,11 +28,19 @@ _RECOVERY_WAIT = 10.0
 
 
 async def admit(core: Core, actor: Actor, ref: RepoRef) -> Reading:
-    """Judge a push; creates the repository, private, where the setting and the rules allow."""
+    """Judge a push; creates the repository, private, where the setting and the rules allow.
+
+    The author of an open pull request is let in; the checks keep them to its ref.
+    """
     try:
         found = await repos.find(core, actor, ref, RepoAction.PUSH)
     except NotFound:
         found = await _create_by_push(core, actor, ref)
+    except Denied:
+        found = await repos.find(core, actor, ref, RepoAction.DISCUSS)
+        async with core.store.read() as conn:
+            if not await discussions.has_live_pull(conn, found.repo.id, actor.user_id or 0):
+                raise
     path = await repos.ensure_directory(core, found.repo)
     return Reading(actor, found.repo, path)
 

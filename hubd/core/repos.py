@@ -34,6 +34,8 @@ from hubd.types import (
 DOING = {
     RepoAction.READ: "read this repository",
     RepoAction.PUSH: "push to this repository",
+    RepoAction.DISCUSS: "take part in this repository's discussions",
+    RepoAction.MODERATE: "moderate this repository's discussions",
     RepoAction.MANAGE_SETTINGS: "change this repository's settings",
     RepoAction.CHANGE_VISIBILITY: "change who sees this repository",
     RepoAction.RENAME: "rename this repository",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hubd.store.audit import Entry as AuditEntry
+from hubd.store.discussions import Discussion, Event
 from hubd.store.keys import Key
 from hubd.store.namespaces import Namespace
 from hubd.store.orgs import Member
@@ -15,6 +16,8 @@ from hubd.store.users import User
 
 __all__ = [
     "AuditEntry",
+    "Discussion",
+    "Event",
     "Key",
     "Member",
     "Namespace",

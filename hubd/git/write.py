@@ -286,9 +286,7 @@ def _write(
         writer = PackWriter(file, object_format)
         entry = _write_folder(writer, root, "")
         tree = entry.oid if entry is not None else writer.add("tree", b"")
-        text = message if message.endswith("\n") else message + "\n"
-        body = b"tree " + tree.encode() + b"\n" + head + b"\n" + text.encode("utf-8", "replace")
-        oid = writer.add("commit", body)
+        oid = writer.add("commit", _commit_body(tree, head, message))
         size = writer.finish()
     except BaseException as error:
         file.close()
@@ -323,6 +321,18 @@ def _write_file(writer: PackWriter, item: _File, name: str) -> TreeEntry:
     elif item.content is not None:
         oid = writer.add("blob", item.content)
     return TreeEntry.of(item.mode, name, oid)
+
+
+def commit_body(
+    tree: str, parents: Sequence[str], author: Person, committer: Person, message: str
+) -> bytes:
+    """The content of a commit object (gitformat-commit)."""
+    return _commit_body(tree, _commit_head(parents, author, committer), message)
+
+
+def _commit_body(tree: str, head: bytes, message: str) -> bytes:
+    text = message if message.endswith("\n") else message + "\n"
+    return b"tree " + tree.encode() + b"\n" + head + b"\n" + text.encode("utf-8", "replace")
 
 
 def _commit_head(parents: Sequence[str], author: Person, committer: Person) -> bytes:

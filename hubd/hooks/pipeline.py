@@ -28,8 +28,9 @@ from hubd.hooks.channel import HookCall, HookChannel
 from hubd.hooks.checks import CHECKS
 from hubd.hooks.context import PushContext
 from hubd.lfs import Lfs
+from hubd.names import is_pull_ref
 from hubd.obs.failpoints import afail
-from hubd.store import audit, pushes, queries, repos, rules
+from hubd.store import audit, discussions, pushes, queries, repos, rules
 from hubd.store.engine import Connection, Store
 from hubd.store.pushes import Push, RefMove
 from hubd.store.repos import Repo
@@ -180,7 +181,10 @@ class Pipeline:
         role = Role.NONE
         if found is not None and found.repo.id == session.repo.id:
             facts = access.repo_facts(found)
-            access.require(access.decide(session.actor, RepoAction.PUSH, facts), "push here")
+            # The check of pull requests looks closer at who may push to which of them.
+            to_pulls = all(is_pull_ref(update.ref) for update in call.updates)
+            action = RepoAction.DISCUSS if to_pulls else RepoAction.PUSH
+            access.require(access.decide(session.actor, action, facts), "push here")
             role = access.repo_role(session.actor, facts)
         else:
             access.require(access.Verdict.HIDE, "push here")
@@ -195,6 +199,7 @@ class Pipeline:
         async with Batch(self.git, session.path, env) as batch:
             ctx = PushContext(
                 config=self.config,
+                store=self.store,
                 lfs=self.lfs,
                 git=self.git,
                 actor=session.actor,
@@ -234,7 +239,8 @@ class Pipeline:
         branch = await self._new_default(repo_id, path, applied)
 
         async def work(conn: Connection) -> None:
-            await pushes.finish(conn, push_id, applied)
+            by = await pushes.finish(conn, push_id, applied)
+            await _note_in_pulls(conn, repo_id, by, applied)
             if branch is not None:
                 await repos.set_default_branch(conn, repo_id, branch)
 
@@ -338,6 +344,19 @@ def _failure(error: Exception, request_id: str) -> HubError:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Unavailable("The server's storage is full.", hint="Tell the operator.")
     return Bug(f"Internal error, id {request_id}.", hint="Tell the operator this id.")
+
+
+async def _note_in_pulls(
+    conn: Connection, repo_id: int, user_id: int | None, applied: Sequence[RefMove]
+) -> None:
+    """What was pushed to a pull request is part of its story."""
+    moves = {int(m.ref.rpartition("/")[2]): m for m in applied if is_pull_ref(m.ref)}
+    if not moves:
+        return
+    for num, pull in (await discussions.pulls_of(conn, repo_id, list(moves))).items():
+        data = {"old": moves[num].old, "new": moves[num].new}
+        by = user_id or pull.author_id
+        await discussions.record(conn, pull.id, discussions.PUSH, by, data=data)
 
 
 async def _drop(conn: Connection, *, push_id: int) -> None:

@@ -11,18 +11,19 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hubd import procs
 from hubd.errors import Busy, Conflict, HubError, Unavailable
-from hubd.store import migrations
+from hubd.store import driver, migrations
 
 Connection = AsyncConnection
 T = TypeVar("T")
@@ -77,8 +78,9 @@ class Store:
 
     async def revision(self) -> tuple[str | None, str]:
         """The database's revision and the program's."""
-        async with self._writer.connect() as conn:
-            return await conn.run_sync(migrations.revision), migrations.HEAD
+        with _in_our_words():
+            async with self._writer.connect() as conn:
+                return await conn.run_sync(migrations.revision), migrations.HEAD
 
     async def ping(self) -> None:
         """Raise ``HubError`` unless the database answers."""
@@ -93,13 +95,11 @@ class Store:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """A connection for reading; each statement sees what is committed by then."""
-        try:
+        with _in_our_words():
             async with self._reader.connect() as conn:
                 if self.dialect != "sqlite":
                     await conn.execution_options(isolation_level="AUTOCOMMIT")
                 yield conn
-        except DBAPIError as error:
-            raise _translated(error) from error
 
     async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run ``work`` in one transaction: all of it or nothing, whatever interrupts it.
@@ -131,10 +131,21 @@ class Store:
         raise AssertionError
 
     async def _guard(self, run: Callable[[], Awaitable[T]]) -> T:
-        try:
+        with _in_our_words():
             return await run()
-        except DBAPIError as error:
-            raise _translated(error) from error
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """What the database or the way to it says becomes one of our errors."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _translated(error) from error
+    except PoolTimeout as error:
+        raise Busy("The database is busy.", retry_after=2, hint="Try again.") from error
+    except ConnectionError as error:
+        raise Unavailable("The database does not answer.", details={"error": str(error)}) from error
 
 
 def _sqlstate(error: DBAPIError) -> str:
@@ -170,6 +181,9 @@ def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
         pool_timeout=10,
         pool_reset_on_return=None if query_only else "rollback",
         isolation_level="AUTOCOMMIT" if query_only else None,
+        # There is nothing to roll back, and each attempt is a trip to the connection's thread.
+        skip_autocommit_rollback=query_only,
+        connect_args={"async_creator_fn": driver.connect},
         poolclass=sa.AsyncAdaptedQueuePool,
     )
 

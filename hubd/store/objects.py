@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hubd.store import schema
 from hubd.store.engine import Connection
-from hubd.store.rows import many, now
+from hubd.store.rows import many, now, upserting
 
 _objects = schema.objects
 _links = schema.object_links
@@ -33,13 +32,9 @@ class Usage(msgspec.Struct, frozen=True):
     objects: int
 
 
-def _insert(conn: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
-
-
 async def add(conn: Connection, oid: str, size: int) -> None:
     """Record content whose bytes are in place and verified; harmless if it is known."""
-    query = _insert(conn, _objects).values(oid=oid, size=size, created_at=now())
+    query = upserting(conn, _objects).values(oid=oid, size=size, created_at=now())
     await conn.execute(query.on_conflict_do_nothing(index_elements=[_objects.c.oid]))
 
 
@@ -62,7 +57,7 @@ async def link(
         for oid, size in sizes.items()
     ]
     await conn.execute(
-        _insert(conn, _links).on_conflict_do_update(
+        upserting(conn, _links).on_conflict_do_update(
             index_elements=[_links.c.repo_id, _links.c.oid], set_={"used_at": at}
         ),
         rows,

@@ -79,18 +79,21 @@ async def intent(
     return push_id
 
 
-async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> None:
-    """Record the refs that moved, and an event for each; a second call changes nothing."""
+async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> int | None:
+    """Record the refs that moved, and an event for each; a second call changes nothing.
+
+    Returns the account that pushed, if one did.
+    """
     at = now()
     done = await conn.execute(
         sa.update(_pushes)
         .where(_pushes.c.id == push_id, _pushes.c.state == "intent")
         .values(state="done", finished_at=at)
-        .returning(_pushes.c.repo_id, _pushes.c.actor_name, _pushes.c.channel)
+        .returning(_pushes.c.repo_id, _pushes.c.actor_name, _pushes.c.user_id)
     )
     push = done.first()
     if push is None:
-        return
+        return None
     marks = [{"b_push": push_id, "b_ref": move.ref} for move in applied]
     await conn.execute(
         sa.update(_refs)
@@ -113,6 +116,7 @@ async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> 
         ],
     )
     await repos.touch_pushed(conn, push.repo_id, at)
+    return None if push.user_id is None else int(push.user_id)
 
 
 async def drop(conn: Connection, push_id: int) -> None:

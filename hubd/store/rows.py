@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 S = TypeVar("S", bound=msgspec.Struct)
 # Rows of any width; what is in them is checked by the conversion.
@@ -36,6 +38,11 @@ def prefixed(struct: type[S], row: Row, prefix: str) -> S:
 def labelled(columns: list[sa.ColumnElement[Any]], prefix: str) -> list[sa.Label[Any]]:
     """Columns under names that do not clash in a join."""
     return [column.label(prefix + str(column.key)) for column in columns]
+
+
+def upserting(conn: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that takes ``on_conflict_…``, in the words of the database at hand."""
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def now() -> float:

@@ -358,3 +358,51 @@ quotas = sa.Table(
     sa.Column("bytes", sa.BigInteger),
     sa.Column("objects", sa.BigInteger),
 )
+
+# Discussions and pull requests of a repository share one numbering.
+discussions = sa.Table(
+    "discussions",
+    metadata,
+    _id(),
+    _to("repo_id", "repos.id"),
+    sa.Column("num", sa.Integer, nullable=False),
+    sa.Column("title", sa.String(300), nullable=False),
+    sa.Column("is_pull", sa.Boolean, nullable=False),
+    sa.Column("status", sa.String(8), nullable=False),
+    _to("author_id", "users.id", index=True),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("locked", sa.Boolean, nullable=False),
+    # A pull request's target, full name, and what its merge made of it.
+    sa.Column("base", sa.String(1024), nullable=False),
+    sa.Column("merge_oid", sa.String(64), nullable=False),
+    sa.Column("comments", sa.Integer, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("updated_at", _Time, nullable=False),
+    sa.UniqueConstraint("repo_id", "num"),
+    sqlite_autoincrement=True,
+)
+
+# The last number given, so that two who open at once wait for each other.
+discussion_counters = sa.Table(
+    "discussion_counters",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("last", sa.Integer, nullable=False),
+)
+
+# What happened in a discussion, in the order of ids.
+discussion_events = sa.Table(
+    "discussion_events",
+    metadata,
+    _id(),
+    _to("discussion_id", "discussions.id", index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    _to("author_id", "users.id", index=True),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("edited_at", _Time),
+    sa.Column("edits", sa.Integer, nullable=False),
+    sa.Column("hidden", sa.Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -121,6 +121,11 @@ BODIES: dict[str, object] = {
     "add_deploy_key": {"key": "ssh-ed25519 x"},
     "add_rule": {"pattern": "*"},
     "create_commit": {"message": "x", "changes": [{"op": "add", "path": "x", "content": "x"}]},
+    "open_discussion": {"title": "evil"},
+    "open_pull": {"title": "evil"},
+    "change_discussion": {"title": "evil"},
+    "add_comment": {"body": "evil"},
+    "merge_pull": {"how": "squash"},
     "create_ref": {"kind": "branch", "name": "evil", "oid": "0" * 40},
 }
 QUERIES: dict[str, dict[str, object]] = {
@@ -136,6 +141,7 @@ NAMES = {
     "user": "bob",
     "org": "lab",
     "id": "1",
+    "num": "1",
     "oid": "0" * 40,
 }
 

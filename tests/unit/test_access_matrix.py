@@ -33,6 +33,8 @@ READ, WRITE, ADMIN = 1, 2, 3
 WANTED = {
     "read": (READ, READ, True),
     "push": (WRITE, WRITE, False),
+    "discuss": (READ, WRITE, False),
+    "moderate": (WRITE, WRITE, True),
     "manage_settings": (ADMIN, WRITE, False),
     "change_visibility": (ADMIN, WRITE, True),
     "rename": (ADMIN, WRITE, True),
@@ -107,7 +109,8 @@ def wanted(
     has = wanted_role(who, role, visibility)
     if deleted or has == 0:
         return "HIDE"
-    if has < least:
+    no_account = who in {"anonymous", "runner"} or "deploy key" in who
+    if has < least or (action in {"discuss", "moderate"} and no_account):
         return "SIGN_IN" if who == "anonymous" else "DENY_ROLE"
     if wanted_scope(who) < scope:
         return "DENY_SCOPE"

@@ -6,7 +6,7 @@ from collections import Counter
 
 from hubd.hooks.channel import RefUpdate, printable
 from hubd.hooks.context import PushContext, named
-from hubd.names import ref_name_fault
+from hubd.names import is_pull_ref, ref_name_fault
 from hubd.types import Finding, Level
 
 _PUBLIC = ("refs/heads/", "refs/tags/")
@@ -41,6 +41,8 @@ class RefNames:
         ]
 
     def _fault(self, update: RefUpdate) -> str | None:
+        if is_pull_ref(update.ref):
+            return None  # The check of pull requests judges these.
         if not update.ref.startswith(_PUBLIC):
             return "only branches and tags can be pushed; other refs belong to the hub"
         return None if update.deletes else ref_name_fault(update.ref)

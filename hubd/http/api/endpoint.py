@@ -27,6 +27,7 @@ from hubd.types import Actor, Channel, RepoRef
 PREFIX = "/api/hub/v1"
 MAX_BODY = 1024 * 1024
 MAX_ID = 2**53 - 1
+MAX_NUM = 2**31 - 1
 REPO = "/repos/{type}/{namespace}/{name}"
 RATE = "api_rate"
 _NAMES = {"namespace": "namespace", "user": "user", "org": "organization"}
@@ -82,10 +83,18 @@ class Call:
 
     @property
     def id(self) -> int:
-        """The number in the address; one that no row can have is not found."""
-        number = int(self.names["id"])
-        if not 0 < number <= MAX_ID:
-            raise NotFound("There is no such id.")
+        """The row's number in the address; one that no row can have is not found."""
+        return self._number("id", MAX_ID)
+
+    @property
+    def num(self) -> int:
+        """The number in the address that counts within a repository."""
+        return self._number("num", MAX_NUM)
+
+    def _number(self, name: str, most: int) -> int:
+        number = int(self.names[name])
+        if not 0 < number <= most:
+            raise NotFound("There is no such number.")
         return number
 
     @property
@@ -181,7 +190,10 @@ class Endpoint:
 
     def route(self) -> web.RouteDef:
         """The route for the web application."""
-        path = self.path.replace("{id}", r"{id:\d{1,18}}").replace("{oid}", "{oid:[0-9a-f]{7,64}}")
+        patterns = {"id": r"\d{1,18}", "num": r"\d{1,18}", "oid": "[0-9a-f]{7,64}"}
+        path = self.path
+        for name, pattern in patterns.items():
+            path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
         if self.method == "GET":
             return web.get(path, self.serve)
         return web.route(self.method, path, self.serve)

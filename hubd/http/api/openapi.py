@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hubd import __version__
-from hubd.http.api.endpoint import MAX_ID, PREFIX, Endpoint
+from hubd.http.api.endpoint import MAX_ID, MAX_NUM, PREFIX, Endpoint
 from hubd.http.api.problems import ErrorAnswer
 from hubd.http.api.table import ENDPOINTS
 from hubd.names import MAX_NAME_LENGTH
@@ -23,6 +23,7 @@ _PATH: dict[str, dict[str, object]] = {
     "user": _NAME,
     "org": _NAME,
     "id": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+    "num": {"type": "integer", "minimum": 1, "maximum": MAX_NUM},
     "oid": {"type": "string", "pattern": "^[0-9a-f]{7,64}$"},
 }
 _MEANINGS = {

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hubd.http.api import audit, changes, content, credentials, history, orgs, repos, rights, users
+from hubd.http.api import (
+    audit,
+    changes,
+    content,
+    credentials,
+    discussions,
+    history,
+    orgs,
+    repos,
+    rights,
+    users,
+)
 from hubd.http.api.endpoint import Endpoint
 
 ENDPOINTS: list[Endpoint] = [
@@ -14,5 +25,6 @@ ENDPOINTS: list[Endpoint] = [
     *content.ENDPOINTS,
     *history.ENDPOINTS,
     *changes.ENDPOINTS,
+    *discussions.ENDPOINTS,
     *audit.ENDPOINTS,
 ]
