@@ -124,6 +124,18 @@ async def usage_of_namespace(conn: Connection, namespace_id: int) -> Usage:
     return await _usage(conn, _links.c.repo_id.in_(ids))
 
 
+async def usage_of_all(conn: Connection) -> Usage:
+    """What all repositories have linked, each for itself."""
+    return await _usage(conn, sa.true())
+
+
+async def stored(conn: Connection) -> Usage:
+    """What is stored, once each."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(_objects.c.size), 0), sa.func.count())
+    total, count = (await conn.execute(query.select_from(_objects))).one()
+    return Usage(int(total), int(count))
+
+
 async def _usage(conn: Connection, where: sa.ColumnElement[bool]) -> Usage:
     query = sa.select(sa.func.coalesce(sa.func.sum(_links.c.size), 0), sa.func.count()).where(where)
     total, count = (await conn.execute(query)).one()
