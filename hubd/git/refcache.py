@@ -15,7 +15,8 @@ from pathlib import Path
 from hubd.git.process import Git
 from hubd.git.refs import Refs, read_refs
 
-MAX_REFS = 500_000
+# A ref takes about 300 bytes and 70 more in each answer made of it: some 10 MB in all.
+MAX_REFS = 20_000
 
 
 @dataclass

@@ -101,13 +101,18 @@ def public_url(request: web.Request) -> str:
     return f"{'https' if request.secure else 'http'}://{name}:{port}"
 
 
+def stranger(request: web.Request, channel: Channel) -> Actor:
+    """Nobody in particular, as seen through this request."""
+    return Actor.anonymous(channel, client_address(request), request_id(request))
+
+
 async def actor_of(request: web.Request, channel: Channel) -> Actor:
     """Who asks, by the ``Authorization`` header; anonymous without one.
 
     Any Basic user name goes with a valid token. Raises ``SignInNeeded`` for a credential that is
     not valid, also where none would be needed.
     """
-    seen = Actor.anonymous(channel, client_address(request), request_id(request))
+    seen = stranger(request, channel)
     header = request.headers.get("Authorization")
     if header is None:
         return seen
@@ -164,15 +169,15 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise
         return await _render(request, _from_http(error))
     except RequestPayloadError as error:
-        log.info("http.bad_body", path=request.path, reason=type(error).__name__)
+        log.info("http.bad_body", path=_shown(request), reason=type(error).__name__)
         return await _render(request, Invalid("The body of the request is malformed or cut off."))
     except (ConnectionResetError, TimeoutError) as error:
-        log.info("http.client_gone", path=request.path, reason=type(error).__name__)
+        log.info("http.client_gone", path=_shown(request), reason=type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
         raise
     except Exception:
-        log.exception("http.failed", path=request.path, request_id=request["request_id"])
+        log.exception("http.failed", path=_shown(request), request_id=request["request_id"])
         message = f"Internal error, id {request['request_id']}."
         return await _render(request, Bug(message, hint="Tell the operator this id."))
 
@@ -213,6 +218,12 @@ def plain_error(error: HubError) -> web.Response:
     return response
 
 
+def _shown(request: web.Request) -> str:
+    """The path for the log, without a ticket: that is a right of whoever has it."""
+    ticket = request.match_info.get("ticket")
+    return request.path.replace(ticket, "…") if ticket else request.path
+
+
 def _observe(request: web.Request, status: int, seconds: float) -> None:
     metrics = core_of(request).metrics
     resource = request.match_info.route.resource
@@ -222,7 +233,7 @@ def _observe(request: web.Request, status: int, seconds: float) -> None:
     log.info(
         "http.request",
         method=request.method,
-        path=request.path,
+        path=_shown(request),
         status=status,
         ms=round(seconds * 1000, 1),
         request_id=request["request_id"],

@@ -14,7 +14,6 @@ at every moment, because the repository is read in the order in which a push pro
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,14 +26,14 @@ import msgspec
 import structlog
 
 from hubd.blobs.base import Key, Kind, Stored
-from hubd.errors import Conflict, NotFound, Unavailable
+from hubd.errors import Conflict, Unavailable
 from hubd.git import reach
 from hubd.git.layout import repo_path
 from hubd.git.process import Git
-from hubd.lfs import pointers
+from hubd.lfs import multipart, pointers
 from hubd.lfs.context import Lfs
 from hubd.obs.failpoints import afail
-from hubd.store import objects, pushes, repos, uploads
+from hubd.store import objects, pushes, repos
 
 log = structlog.get_logger()
 DAY = 86400.0
@@ -54,7 +53,6 @@ class Collected(msgspec.Struct):
     links: int = 0
     objects: int = 0
     strays: int = 0
-    uploads: int = 0
     bytes: int = 0
     skipped: list[int] = []
 
@@ -75,7 +73,8 @@ async def collect(
     await work.take_links()
     await work.take_objects()
     await work.take_strays()
-    await work.take_uploads()
+    if not dry_run:
+        await multipart.sweep(lfs)
     log.info("lfs.collected", dry_run=dry_run, **msgspec.to_builtins(work.done))
     return work.done
 
@@ -203,20 +202,6 @@ class _Round:
                     await self.lfs.blobs.delete(stored.key)
             self.done.strays += 1
             self.done.bytes += stored.stat.size
-
-    async def take_uploads(self) -> None:
-        async with self.lfs.store.read() as conn:
-            over = await uploads.expired(conn)
-        self.done.uploads += len(over)
-        if self.dry_run:
-            return
-        for upload in over:
-            with contextlib.suppress(NotFound):
-                await self.lfs.blobs.discard_parts(upload.handle)
-            await self.lfs.store.write(partial(uploads.remove, upload_id=upload.id))
-        async with self.lfs.store.read() as conn:
-            handles = await uploads.handles(conn)
-        self.done.uploads += await self.lfs.blobs.sweep(self.before, handles)
 
 
 def _portions(oids: Iterator[str]) -> Iterator[list[str]]:

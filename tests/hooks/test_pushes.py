@@ -263,3 +263,19 @@ def test_sha256_repositories_take_pushes(world: World) -> None:
         work.commit()
     done = work.push(repo.http, "HEAD:refs/heads/" + "a" * 64)
     assert "object id" in "\n".join(remote(done))
+
+
+@pytest.mark.parametrize("options", [(), ("-o", "note=a;b")])
+@pytest.mark.parametrize("count", [3, 19, 20, 21, 60])
+def test_every_ref_reaches_the_daemon_byte_for_byte(
+    world: World, count: int, options: tuple[str, ...]
+) -> None:
+    """The hook reads a few refs itself and leaves many to another program."""
+    repo, work = world.repo(), world.work()
+    work.commit({"a": str(count)})
+    # Bytes that shells use as marks of their own: 0x81 to 0x88, here inside of UTF-8.
+    names = {f"refs/heads/b{number:02d}/{chr(0x101 + number % 8)}" for number in range(count)}
+    done = work.push(repo.http, *options, *(f"HEAD:{name}" for name in sorted(names)))
+    assert done.returncode == 0, done.stderr
+    rows = world.sql("SELECT ref FROM events WHERE repo_id = ?", repo.id)
+    assert sorted(ref for (ref,) in rows) == sorted(names)

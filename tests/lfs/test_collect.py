@@ -26,7 +26,7 @@ from hubd.lfs import batch, content
 from hubd.lfs.batch import Wanted
 from hubd.lfs.collect import Collected, collect
 from hubd.obs import failpoints
-from hubd.store import pushes, uploads
+from hubd.store import pushes
 from hubd.store.engine import Connection
 from hubd.store.repos import Repo
 from hubd.types import Actor, RepoRef, Scope
@@ -364,32 +364,12 @@ async def test_uploads_and_rounds_of_the_same_objects_at_once(place: Place) -> N
     assert await collecting > 0
 
 
-async def test_bytes_without_a_row_and_expired_uploads_go(place: Place) -> None:
-    repo, blobs = await place.repo(), place.core.lfs.blobs
-    stray = Big.random(300)
+async def test_bytes_without_a_row_go(place: Place) -> None:
+    blobs, stray = place.core.lfs.blobs, Big.random(300)
     sink = await blobs.begin()
     await sink.write(stray.data)
     await sink.commit(Key.object(stray.oid))
-    handles = [await blobs.begin_parts(10), await blobs.begin_parts(10)]
-
-    async def begin(conn: Connection) -> None:
-        for number, handle in enumerate(handles):
-            await uploads.add(
-                conn,
-                id=str(number),
-                repo_id=repo.id,
-                user_id=None,
-                kind="lfs",
-                oid=stray.oid,
-                size=10,
-                part_size=10,
-                handle=handle,
-                expires_at=1.0 if number == 0 else 9e12,
-            )
-
-    await place.core.store.write(begin)
-    assert await place.collect() == Collected(uploads=1)
+    assert await place.collect() == Collected()
     await place.age()
     assert await place.collect() == Collected(strays=1, bytes=300)
-    parts = place.core.config.data / "blobs" / "parts"
-    assert [file.name for file in parts.iterdir()] == [handles[1]]
+    assert await blobs.stat(Key.object(stray.oid)) is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -24,6 +26,18 @@ def test_what_is_sent_can_be_fetched(world: World, size: int) -> None:
     ada.upload(big)
     assert ada.download(big) == big.data
     assert "actions" not in ada.batch("upload", big)[big.oid]
+
+
+@pytest.mark.parametrize("more", [b"", b"x"])
+def test_an_upload_may_come_in_chunks_of_unknown_number(world: World, more: bytes) -> None:
+    ada, big = client(world.repo()), Big.random(200_000)
+    href = urlsplit(ada.action("upload", big)["href"])
+    connection = http.client.HTTPConnection(href.hostname or "", href.port, timeout=30)
+    pieces = iter([big.data[:70_000], big.data[70_000:], more or big.data[:0]])
+    connection.request("PUT", href.path, body=filter(None, pieces), encode_chunked=True)
+    assert connection.getresponse().status == (422 if more else 200)
+    connection.close()
+    assert ("error" in ada.batch("download", big)[big.oid]) is bool(more)
 
 
 def test_a_download_goes_on_where_it_broke_off(world: World) -> None:
@@ -153,6 +167,19 @@ def test_an_address_is_good_for_one_direction_and_one_object(world: World) -> No
     assert ada.send("POST", f"{up}/verify", other).status == 403
     forged = down[:-4] + ("aaaa" if down[-4:] != "aaaa" else "bbbb")
     assert ada.send("GET", forged).status == 403
+
+
+def test_the_log_has_no_address_that_works(world: World) -> None:
+    ada, big = client(world.repo()), Big.random()
+    up = ada.action("upload", big)["href"]
+    assert ada.send("PUT", up, b"wrong").status == 422
+    assert ada.send("PUT", up, big.data).status == 200
+    down = ada.action("download", big)["href"]
+    assert ada.send("GET", down).status == 200
+    log = world.hub.log()
+    assert "/-/lfs/…" in log
+    for href in (up, down):
+        assert href.rpartition("/")[2] not in log
 
 
 def test_an_address_dies_with_the_repository(world: World) -> None:

@@ -40,8 +40,7 @@ def test_uploads_at_once_stay_within_a_quota_on_postgresql(
         hub.admin("quota", "set", "ada", "--bytes", "250K")
         bigs = [Big.random(100_000) for _ in range(8)]
         hrefs = [
-            (first if n % 2 else second).action("upload", big)["href"]
-            for n, big in enumerate(bigs)
+            (first if n % 2 else second).action("upload", big)["href"] for n, big in enumerate(bigs)
         ]
         with ThreadPoolExecutor(8) as pool:
             done = pool.map(lambda n: first.send("PUT", hrefs[n], bigs[n].data).status, range(8))
