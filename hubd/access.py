@@ -73,7 +73,9 @@ REPO_RULES: Mapping[RepoAction, RepoRule] = {
 NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
     NamespaceAction.READ: (Role.NONE, Scope.READ),
     NamespaceAction.CREATE_REPO: (Role.WRITE, Scope.WRITE),
+    NamespaceAction.SEE_USAGE: (Role.READ, Scope.READ),
     NamespaceAction.MANAGE_MEMBERS: (Role.ADMIN, Scope.ADMIN),
+    NamespaceAction.SET_REPO_QUOTAS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.RENAME: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.DELETE: (Role.ADMIN, Scope.ADMIN),
 }
@@ -84,6 +86,7 @@ HUB_RULES: Mapping[HubAction, tuple[bool, Scope]] = {
     HubAction.CREATE_ORG: (False, Scope.WRITE),
     HubAction.MANAGE_USERS: (True, Scope.ADMIN),
     HubAction.READ_AUDIT: (True, Scope.ADMIN),
+    HubAction.MANAGE_STORAGE: (True, Scope.ADMIN),
     HubAction.SEE_METRICS: (True, Scope.READ),
 }
 

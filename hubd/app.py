@@ -23,7 +23,7 @@ from hubd.blobs.local import LocalBlobs
 from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
-from hubd.core.housekeeping import housekeeping
+from hubd.core.housekeeping import collecting, housekeeping
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
@@ -199,6 +199,7 @@ class Daemon:
         self._ssh = await ssh.listen(core, ssh_sockets)
         self._control = await control.serve(core, config.data / "run" / "control.sock")
         self.keep_running(housekeeping(core), "housekeeping")
+        self.keep_running(collecting(core), "collecting")
         self.keep_running(watch_loop(core.metrics.loop_lag_seconds), "loop watch")
         self.keep_running(Notifier().watchdog(), "watchdog")
         if tls:

@@ -129,6 +129,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _meta("Disk that uploads must leave free.", unit="bytes", ge=0, live=True),
     ] = 1024**3
 
+    object_grace: Annotated[
+        int, _meta("Unused large files are kept so long.", unit="days", ge=1, live=True)
+    ] = 7
+    collect_hours: Annotated[
+        int, _meta("Time between collections of unused files.", unit="hours", ge=1, live=True)
+    ] = 24
+
     # Fetches and limits
     packs_at_once: Annotated[
         int, _meta("Packs made at the same time; 0: two per processor.", ge=0)

@@ -1,6 +1,7 @@
 """The operator's door: a Unix socket that only the daemon's own user can open.
 
-One JSON line in (``{"op": …, "args": {…}}``), one out (``{"ok": …}`` or ``{"error": …}``). The CLI
+One JSON line in (``{"op": …, "args": {…}}``), one out (``{"ok": …}`` or ``{"error": …}``); what
+takes long says before that how far it is (``{"say": …}``). The CLI
 uses it while the daemon runs, so that what the daemon remembers stays true; else the CLI calls the
 same operations in its own process.
 """
@@ -12,21 +13,25 @@ import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
-from hubd.core import accounts, credentials, maintenance, orgs, repos
+from hubd.core import accounts, credentials, maintenance, orgs, repos, storage
 from hubd.core.context import Core
 from hubd.errors import HubError, Invalid
+from hubd.lfs.quota import Limits
 from hubd.types import Actor, RepoRef, Role, Scope, Visibility
 
 log = structlog.get_logger()
 _LIMIT = 1024 * 1024
 Args = dict[str, Any]
 Operation = Callable[[Core, Actor, Args], Awaitable[object]]
+Say = Callable[[str], None]
+LongOperation = Callable[[Core, Actor, Args, Say], Awaitable[object]]
 
 
 def _ref(args: Args) -> RepoRef:
@@ -166,6 +171,43 @@ async def _repo_gc(core: Core, actor: Actor, args: Args) -> object:
     return None
 
 
+async def _quota_show(core: Core, actor: Actor, args: Args) -> object:
+    if "/" in args["whose"]:
+        account = await storage.of_repo(core, actor, RepoRef.parse(args["type"], args["whose"]))
+    else:
+        account = await storage.of_namespace(core, actor, args["whose"])
+    return {"room": account.room, "own": account.own}
+
+
+async def _quota_set(core: Core, actor: Actor, args: Args) -> object:
+    limits = None if args.get("default") else Limits(args["bytes"], args["objects"])
+    if "/" in args["whose"]:
+        ref = RepoRef.parse(args["type"], args["whose"])
+        await storage.limit_repo(core, actor, ref, limits)
+    else:
+        await storage.limit_namespace(core, actor, args["whose"], limits)
+    return None
+
+
+async def _store_usage(core: Core, actor: Actor, args: Args) -> object:
+    del args
+    return await storage.overview(core, actor)
+
+
+async def _store_gc(core: Core, actor: Actor, args: Args, say: Say) -> object:
+    return await storage.collect(core, actor, say, dry_run=args.get("dry_run", False))
+
+
+async def _store_verify(core: Core, actor: Actor, args: Args, say: Say) -> object:
+    del args
+    done, owners = await storage.verify(core, actor, say)
+    return {"done": done, "owners": owners}
+
+
+LONG_OPERATIONS: dict[str, LongOperation] = {
+    "store.gc": _store_gc,
+    "store.verify": _store_verify,
+}
 OPERATIONS: dict[str, Operation] = {
     "user.add": _user_add,
     "user.list": _user_list,
@@ -182,15 +224,21 @@ OPERATIONS: dict[str, Operation] = {
     "repo.restore": _repo_restore,
     "repo.fsck": _repo_fsck,
     "repo.gc": _repo_gc,
+    "quota.show": _quota_show,
+    "quota.set": _quota_set,
+    "store.usage": _store_usage,
 }
 
 
-async def perform(core: Core, op: str, args: Args) -> object:
-    """Do one operation as the operator; raises ``HubError``."""
+async def perform(core: Core, op: str, args: Args, say: Say = lambda _: None) -> Any:
+    """Do one operation as the operator, to plain values; raises ``HubError``."""
+    actor = Actor.system()
+    if op in LONG_OPERATIONS:
+        return msgspec.to_builtins(await LONG_OPERATIONS[op](core, actor, args, say))
     operation = OPERATIONS.get(op)
     if operation is None:
         raise Invalid(f"There is no operation {op!r}.")
-    return await operation(core, Actor.system(), args)
+    return msgspec.to_builtins(await operation(core, actor, args))
 
 
 class Server:
@@ -224,7 +272,7 @@ async def serve(core: Core, path: Path) -> Server:
         try:
             line = await reader.readline()
             if line:
-                writer.write(await _reply(core, line) + b"\n")
+                writer.write(await _reply(core, line, partial(_tell, writer)) + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError) as error:
             log.info("control.client_gone", reason=str(error))
@@ -248,10 +296,16 @@ async def serve(core: Core, path: Path) -> Server:
     return Server(server, path)
 
 
-async def _reply(core: Core, line: bytes) -> bytes:
+def _tell(writer: asyncio.StreamWriter, text: str) -> None:
+    """How far it is; whoever reads slowly hears less, and who has left nothing."""
+    if not writer.is_closing() and not writer.transport.get_write_buffer_size():
+        writer.write(msgspec.json.encode({"say": text}) + b"\n")
+
+
+async def _reply(core: Core, line: bytes, say: Say) -> bytes:
     try:
         request = msgspec.json.decode(line, type=dict[str, Any])
-        answer: Args = {"ok": await perform(core, str(request["op"]), request.get("args", {}))}
+        answer: Args = {"ok": await perform(core, str(request["op"]), request.get("args", {}), say)}
     except HubError as error:
         answer = {"error": error.sentence}
     except (msgspec.DecodeError, KeyError, ValueError) as error:
@@ -262,14 +316,15 @@ async def _reply(core: Core, line: bytes) -> bytes:
     return msgspec.json.encode(answer)
 
 
-async def ask(path: Path, op: str, args: Args) -> object:
+async def ask(path: Path, op: str, args: Args, say: Say = lambda _: None) -> object:
     """The client's side; ``Invalid`` with the daemon's sentence, ``OSError`` if none runs."""
     with _short(path) as address:
         reader, writer = await asyncio.open_unix_connection(address, limit=_LIMIT * 16)
     try:
         writer.write(msgspec.json.encode({"op": op, "args": args}) + b"\n")
         await writer.drain()
-        answer = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
+        while "say" in (answer := msgspec.json.decode(await reader.readline(), type=Args)):
+            say(answer["say"])
     finally:
         writer.close()
         with contextlib.suppress(ConnectionError):

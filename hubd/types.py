@@ -111,6 +111,7 @@ class HubAction(enum.StrEnum):
     MANAGE_OWN_ACCOUNT = "manage_own_account"
     CREATE_ORG = "create_org"
     READ_AUDIT = "read_audit"
+    MANAGE_STORAGE = "manage_storage"
 
 
 class NamespaceAction(enum.StrEnum):
@@ -118,7 +119,9 @@ class NamespaceAction(enum.StrEnum):
 
     READ = "read"
     CREATE_REPO = "create_repo"
+    SEE_USAGE = "see_usage"
     MANAGE_MEMBERS = "manage_members"
+    SET_REPO_QUOTAS = "set_repo_quotas"
     RENAME = "rename"
     DELETE = "delete"
 

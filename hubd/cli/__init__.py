@@ -7,7 +7,7 @@ import sys
 import click
 
 from hubd import __version__
-from hubd.cli import admin, doctor, serve
+from hubd.cli import admin, doctor, serve, store
 from hubd.errors import HubError
 
 
@@ -19,6 +19,7 @@ def cli() -> None:
 
 cli.add_command(serve.serve)
 cli.add_command(admin.admin)
+cli.add_command(store.store)
 cli.add_command(doctor.doctor)
 
 

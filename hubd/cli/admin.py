@@ -1,4 +1,4 @@
-"""``hubd admin …``: users, tokens, keys, organizations and repositories.
+"""``hubd admin …``: users, tokens, keys, organizations, repositories and quotas.
 
 Each prints a secret or id alone on standard output, so that a script can capture it.
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from hubd.cli.operate import operate, parse_duration, place_options, settings_of
+from hubd.cli import quota
+from hubd.cli.operate import TYPES, do, parse_duration, place_options, repo_words
 from hubd.errors import Invalid
 
 ROLES = click.Choice(["read", "write", "admin", "none"])
-TYPES = ("model", "dataset", "space", "code")
 
 
 @click.group()
@@ -25,11 +25,6 @@ TYPES = ("model", "dataset", "space", "code")
 def admin(context: click.Context, config_file: Path | None, data_dir: str | None) -> None:
     """Manage accounts and repositories; works with the daemon running or stopped."""
     context.obj = (config_file, data_dir)
-
-
-def _do(context: click.Context, op: str, **args: Any) -> Any:
-    config_file, data_dir = context.obj
-    return operate(settings_of(config_file, data_dir), op, **args)
 
 
 def _say(text: str) -> None:
@@ -59,7 +54,7 @@ def user_add(
     """Add a user; prints its id."""
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     print(
-        _do(
+        do(
             context,
             "user.add",
             name=name,
@@ -75,7 +70,7 @@ def user_add(
 @click.pass_context
 def user_list(context: click.Context) -> None:
     """List all users: name, e-mail, marks."""
-    for row in _do(context, "user.list"):
+    for row in do(context, "user.list"):
         marks = [mark for mark in ("admin", "disabled") if row[mark]]
         print("\t".join([row["name"], row["email"] or "-", ",".join(marks) or "-"]))
 
@@ -86,7 +81,7 @@ def user_list(context: click.Context) -> None:
 @click.pass_context
 def user_disable(context: click.Context, name: str, enable: bool) -> None:
     """Shut an account out everywhere, at once."""
-    _do(context, "user.disable", name=name, enable=enable)
+    do(context, "user.disable", name=name, enable=enable)
 
 
 @user.command("passwd")
@@ -96,10 +91,10 @@ def user_disable(context: click.Context, name: str, enable: bool) -> None:
 def user_passwd(context: click.Context, name: str, password_stdin: bool) -> None:
     """Set a password; without --password-stdin makes a one-time one and prints it."""
     if password_stdin:
-        _do(context, "user.passwd", name=name, password=sys.stdin.readline().rstrip("\n"))
+        do(context, "user.passwd", name=name, password=sys.stdin.readline().rstrip("\n"))
         return
     password = secrets.token_urlsafe(15)
-    _do(context, "user.passwd", name=name, password=password, must_change=True)
+    do(context, "user.passwd", name=name, password=password, must_change=True)
     print(password)
 
 
@@ -119,7 +114,7 @@ def token_add(
 ) -> None:
     """Make a token for a user; prints it, this once."""
     lifetime = parse_duration(expires)
-    print(_do(context, "token.add", user=user_name, name=name, scope=scope, lifetime=lifetime))
+    print(do(context, "token.add", user=user_name, name=name, scope=scope, lifetime=lifetime))
 
 
 @admin.group()
@@ -133,7 +128,7 @@ def key() -> None:
 @click.pass_context
 def key_add(context: click.Context, user_name: str, file: Any) -> None:
     """Let the public key in FILE (- for standard input) sign in as USER; prints its fingerprint."""
-    added = _do(context, "key.add", user=user_name, key=file.read())
+    added = do(context, "key.add", user=user_name, key=file.read())
     if added["warning"]:
         _say(f"hubd: {added['warning']}")
     print(added["fingerprint"])
@@ -163,7 +158,7 @@ def org_add(
 ) -> None:
     """Add an organization; prints its id."""
     print(
-        _do(
+        do(
             context,
             "org.add",
             name=name,
@@ -181,7 +176,7 @@ def org_add(
 @click.pass_context
 def org_member(context: click.Context, name: str, user_name: str, role: str) -> None:
     """Give a user a role in an organization."""
-    _do(context, "org.member", org=name, user=user_name, role=role)
+    do(context, "org.member", org=name, user=user_name, role=role)
 
 
 @admin.group()
@@ -206,7 +201,7 @@ def repo_add(
 ) -> None:
     """Make an empty repository; prints its id."""
     print(
-        _do(
+        do(
             context,
             "repo.add",
             type=repo_type,
@@ -217,24 +212,14 @@ def repo_add(
     )
 
 
-def _target(words: tuple[str, ...], rest: int = 0) -> tuple[str, str, tuple[str, ...]]:
-    """``[TYPE] NS/NAME …`` to type, repo and what follows; TYPE left out means model."""
-    kind = "model"
-    if words and words[0] in TYPES:
-        kind, words = words[0], words[1:]
-    if len(words) != 1 + rest:
-        raise Invalid("Name a repository as [TYPE] NS/NAME.", hint="See --help.")
-    return kind, words[0], words[1:]
-
-
 @repo.command("grant")
 @click.argument("words", nargs=-1, metavar="[TYPE] NS/NAME USER")
 @click.option("--role", type=ROLES, required=True, help="none takes the role away.")
 @click.pass_context
 def repo_grant(context: click.Context, words: tuple[str, ...], role: str) -> None:
     """Give a user a role on a repository."""
-    kind, repo_id, (user_name,) = _target(words, 1)
-    _do(context, "repo.grant", type=kind, repo=repo_id, user=user_name, role=role)
+    kind, repo_id, (user_name,) = repo_words(words, 1)
+    do(context, "repo.grant", type=kind, repo=repo_id, user=user_name, role=role)
 
 
 @repo.command("list")
@@ -242,7 +227,7 @@ def repo_grant(context: click.Context, words: tuple[str, ...], role: str) -> Non
 @click.pass_context
 def repo_list(context: click.Context, namespace: str | None) -> None:
     """List all repositories: address, visibility, id."""
-    for row in _do(context, "repo.list", namespace=namespace):
+    for row in do(context, "repo.list", namespace=namespace):
         print(f"{row['path']}\t{row['visibility']}\t{row['id']}")
 
 
@@ -251,8 +236,8 @@ def repo_list(context: click.Context, namespace: str | None) -> None:
 @click.pass_context
 def repo_delete(context: click.Context, words: tuple[str, ...]) -> None:
     """Put a repository into the trash, from where it can be restored for a week."""
-    kind, repo_id, _ = _target(words)
-    _do(context, "repo.delete", type=kind, repo=repo_id)
+    kind, repo_id, _ = repo_words(words)
+    do(context, "repo.delete", type=kind, repo=repo_id)
 
 
 @repo.command("restore")
@@ -260,7 +245,7 @@ def repo_delete(context: click.Context, words: tuple[str, ...]) -> None:
 @click.pass_context
 def repo_restore(context: click.Context, repo_key: int) -> None:
     """Take a repository out of the trash by its id; prints its address."""
-    print(_do(context, "repo.restore", id=repo_key))
+    print(do(context, "repo.restore", id=repo_key))
 
 
 @repo.command("fsck")
@@ -268,8 +253,8 @@ def repo_restore(context: click.Context, repo_key: int) -> None:
 @click.pass_context
 def repo_fsck(context: click.Context, words: tuple[str, ...]) -> None:
     """Verify a repository; prints each fault and fails if there is one."""
-    kind, repo_id, _ = _target(words)
-    faults = _do(context, "repo.fsck", type=kind, repo=repo_id)
+    kind, repo_id, _ = repo_words(words)
+    faults = do(context, "repo.fsck", type=kind, repo=repo_id)
     for fault in faults:
         print(fault)
     if faults:
@@ -282,5 +267,8 @@ def repo_fsck(context: click.Context, words: tuple[str, ...]) -> None:
 @click.pass_context
 def repo_gc(context: click.Context, words: tuple[str, ...], prune_now: bool) -> None:
     """Repack a repository now."""
-    kind, repo_id, _ = _target(words)
-    _do(context, "repo.gc", type=kind, repo=repo_id, prune_now=prune_now)
+    kind, repo_id, _ = repo_words(words)
+    do(context, "repo.gc", type=kind, repo=repo_id, prune_now=prune_now)
+
+
+admin.add_command(quota.quota)

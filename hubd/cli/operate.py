@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from hubd.config import Config, load
 from hubd.errors import Invalid
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+TYPES = ("model", "dataset", "space", "code")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -90,13 +92,41 @@ def become_owner(config: Config) -> None:
 def operate(config: Config, op: str, **args: Any) -> Any:
     """Do an administrator's operation, daemon running or not; raises ``HubError``."""
     become_owner(config)
-    return asyncio.run(_operate(config, op, args))
+    return asyncio.run(_operate(config, op, args, _Progress()))
 
 
-async def _operate(config: Config, op: str, args: dict[str, Any]) -> object:
+def do(context: click.Context, op: str, **args: Any) -> Any:
+    """As ``operate``, with the settings that the group's options name."""
+    config_file, data_dir = context.obj
+    return operate(settings_of(config_file, data_dir), op, **args)
+
+
+def repo_words(words: tuple[str, ...], rest: int = 0) -> tuple[str, str, tuple[str, ...]]:
+    """``[TYPE] NS/NAME …`` to type, repo and what follows; TYPE left out means model."""
+    kind = "model"
+    if words and words[0] in TYPES:
+        kind, words = words[0], words[1:]
+    if len(words) != 1 + rest:
+        raise Invalid("Name a repository as [TYPE] NS/NAME.", hint="See --help.")
+    return kind, words[0], words[1:]
+
+
+class _Progress:
+    """Says on standard error how far it is, not more often than one can read."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, text: str) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 1
+            print(text, file=sys.stderr)
+
+
+async def _operate(config: Config, op: str, args: dict[str, Any], say: _Progress) -> object:
     socket = config.data / "run" / "control.sock"
     try:
-        return await control.ask(socket, op, args)
+        return await control.ask(socket, op, args, say)
     except (FileNotFoundError, ConnectionRefusedError):
         pass  # no daemon runs
     except PermissionError:
@@ -107,7 +137,7 @@ async def _operate(config: Config, op: str, args: dict[str, Any]) -> object:
     try:
         core = await app.build(config)
         try:
-            return await control.perform(core, op, args)
+            return await control.perform(core, op, args, say)
         finally:
             await app.dismantle(core)
     finally:

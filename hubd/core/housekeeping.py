@@ -11,11 +11,13 @@ from hubd.core import leftovers, maintenance, repos
 from hubd.core.context import Core
 from hubd.errors import HubError
 from hubd.lfs import multipart
+from hubd.lfs.collect import collect
 from hubd.store import sessions
 
 log = structlog.get_logger()
 _ROUND_SECONDS = 30.0
 _HOURLY = 3600.0
+_FIRST_COLLECTION = 600.0
 
 
 async def housekeeping(core: Core) -> None:
@@ -37,3 +39,15 @@ async def housekeeping(core: Core) -> None:
         except (HubError, OSError) as error:
             log.error("housekeeping.failed", reason=str(error))
             await asyncio.sleep(_ROUND_SECONDS)
+
+
+async def collecting(core: Core) -> None:
+    """Takes large files that nobody needs, now and then; apart from the rest, as it may be long."""
+    wait = _FIRST_COLLECTION
+    while True:
+        await asyncio.sleep(wait)
+        wait = core.config.collect_hours * _HOURLY
+        try:
+            await collect(core.lfs, core.git, core.repos_dir)
+        except (HubError, OSError) as error:
+            log.error("collecting.failed", reason=str(error))

@@ -162,6 +162,7 @@ class Git:
         settings: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
         pipe_size: int = 0,
+        nice: int = 0,
     ) -> Child:
         """A long-lived command."""
         return await procs.start(
@@ -177,6 +178,7 @@ class Git:
             stdout_fd=stdout_fd,
             pass_fds=pass_fds,
             pipe_size=pipe_size,
+            nice=nice,
         )
 
     # Repositories

@@ -66,7 +66,8 @@ async def adopt(lfs: Lfs, actor: Actor, repo: Repo, wanted: Mapping[str, int]) -
     async with lfs.store.read() as conn:
         if not await objects.readable(conn, access.visible(actor), wanted):
             return {}
-    return await lfs.store.write(work)
+    async with quota.one_at_a_time(lfs, repo):
+        return await lfs.store.write(work)
 
 
 async def receive(
@@ -113,7 +114,8 @@ async def record(lfs: Lfs, repo: Repo, user_id: int | None, oid: str, size: int)
         await objects.add(conn, oid, size)
         await objects.link(conn, repo.id, {oid: size}, user_id)
 
-    await lfs.store.write(work)
+    async with quota.one_at_a_time(lfs, repo):
+        await lfs.store.write(work)
 
 
 def read(lfs: Lfs, oid: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 import msgspec
 
 from hubd.errors import QuotaExceeded, Unavailable
@@ -13,6 +15,13 @@ from hubd.store.repos import Repo
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """At most so many bytes and files; None: no limit."""
+
+    bytes: int | None
+    objects: int | None
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -57,6 +66,15 @@ async def namespace_room(
         own.bytes if own else lfs.config.quota_namespace_bytes or None,
         own.objects if own else lfs.config.quota_namespace_objects or None,
     )
+
+
+def one_at_a_time(lfs: Lfs, repo: Repo) -> AbstractAsyncContextManager[None]:
+    """Nobody else fills the namespace meanwhile.
+
+    A transaction alone does not see to that everywhere: on PostgreSQL two of them may each find
+    the last free place.
+    """
+    return lfs.locks.hold(f"namespace {repo.namespace_id}")
 
 
 async def require_room(lfs: Lfs, conn: Connection, repo: Repo, size: int, count: int = 1) -> None:

@@ -32,6 +32,8 @@ FAILPOINTS: dict[str, str] = {
     "fetch.cache.before_rename": "The stored answer is a stray file that the next start removes.",
     "blobs.before_rename": "The bytes are whole but nameless; they are sent again or swept.",
     "lfs.before_link": "The object is stored but nobody has it; it is sent again or collected.",
+    "collect.after_mark": "What is needed is known and nothing is removed; it is found again.",
+    "collect.before_bytes": "No row names the bytes any more; the next collection takes them.",
 }
 
 _armed: dict[str, str] = {}

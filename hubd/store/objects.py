@@ -124,6 +124,18 @@ async def usage_of_namespace(conn: Connection, namespace_id: int) -> Usage:
     return await _usage(conn, _links.c.repo_id.in_(ids))
 
 
+async def usage_of_all(conn: Connection) -> Usage:
+    """What all repositories have linked, each for itself."""
+    return await _usage(conn, sa.true())
+
+
+async def stored(conn: Connection) -> Usage:
+    """What is stored, once each."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(_objects.c.size), 0), sa.func.count())
+    total, count = (await conn.execute(query.select_from(_objects))).one()
+    return Usage(int(total), int(count))
+
+
 async def _usage(conn: Connection, where: sa.ColumnElement[bool]) -> Usage:
     query = sa.select(sa.func.coalesce(sa.func.sum(_links.c.size), 0), sa.func.count()).where(where)
     total, count = (await conn.execute(query)).one()
@@ -149,6 +161,25 @@ async def page(conn: Connection, *, after: str = "", limit: int = 1000) -> Seque
     return many(StoredObject, await conn.execute(query))
 
 
+async def repos_with_unused(conn: Connection, before: float) -> list[int]:
+    """The repositories that have objects which nobody used since a time."""
+    query = sa.select(_links.c.repo_id).where(_links.c.used_at < before).distinct()
+    return [int(row.repo_id) for row in await conn.execute(query.order_by(_links.c.repo_id))]
+
+
+async def unused(
+    conn: Connection, repo_id: int, before: float, *, after: str = "", limit: int = 1000
+) -> dict[str, int]:
+    """Sizes by oid of a repository's objects which nobody used since a time, in their order."""
+    query = (
+        sa.select(_links.c.oid, _links.c.size)
+        .where(_links.c.repo_id == repo_id, _links.c.used_at < before, _links.c.oid > after)
+        .order_by(_links.c.oid)
+        .limit(limit)
+    )
+    return {str(row.oid): int(row.size) for row in await conn.execute(query)}
+
+
 async def unlink_unused(
     conn: Connection, repo_id: int, oids: Collection[str], before: float
 ) -> int:
@@ -171,6 +202,22 @@ async def orphans(
         .limit(limit)
     )
     return many(StoredObject, await conn.execute(query))
+
+
+async def link_counts(conn: Connection, oids: Collection[str]) -> dict[str, int]:
+    """How many repositories have each of these objects; those without any are left out."""
+    query = (
+        sa.select(_links.c.oid, sa.func.count().label("links"))
+        .where(_links.c.oid.in_(oids))
+        .group_by(_links.c.oid)
+    )
+    return {str(row.oid): int(row.links) for row in await conn.execute(query)}
+
+
+async def known(conn: Connection, oids: Collection[str]) -> dict[str, int]:
+    """The sizes of those of these objects that are recorded."""
+    query = sa.select(_objects.c.oid, _objects.c.size).where(_objects.c.oid.in_(oids))
+    return {str(row.oid): int(row.size) for row in await conn.execute(query)}
 
 
 async def remove_orphan(conn: Connection, oid: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -230,3 +230,84 @@ async def repo_paths(
     """The addresses by id of repositories under a predicate."""
     query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, _repos.c.id.in_(ids))
     return {repo.id: repo.ref.path for repo in many(Repo, await conn.execute(query))}
+
+
+class LargeFile(msgspec.Struct, frozen=True):
+    """A stored file of a repository; ``uploader`` is None for one that is gone."""
+
+    oid: str
+    size: int
+    created_at: float
+    uploader: str | None
+    repo: Repo
+
+
+async def large_files(
+    conn: Connection, visible: sa.ColumnElement[bool], where: Mapping[str, int], limit: int
+) -> list[LargeFile]:
+    """The largest files of repositories under a predicate; ``where``: columns of ``repos``."""
+    links, people = schema.object_links, _ns.alias("people")
+    source = sa.join(repos.JOIN, links, links.c.repo_id == _repos.c.id)
+    query = (
+        sa.select(
+            links.c.oid,
+            links.c.size,
+            links.c.created_at.label("stored_at"),
+            people.c.name.label("uploader"),
+            *labelled(list(repos.columns()), "r_"),
+        )
+        .select_from(sa.outerjoin(source, people, people.c.id == links.c.user_id))
+        .where(visible, *(_repos.c[name] == value for name, value in where.items()))
+        .order_by(links.c.size.desc(), links.c.oid)
+        .limit(limit)
+    )
+    return [
+        LargeFile(
+            str(row.oid), int(row.size), row.stored_at, row.uploader, prefixed(Repo, row, "r_")
+        )
+        for row in await conn.execute(query)
+    ]
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """What a namespace has: bytes and files, each file once a repository."""
+
+    namespace: str
+    bytes: int
+    objects: int
+
+
+async def holdings(conn: Connection, limit: int = 50) -> list[Holding]:
+    """The namespaces that have most, the trash included."""
+    links = schema.object_links
+    total = sa.func.sum(links.c.size)
+    query = (
+        sa.select(
+            _ns.c.name.label("namespace"),
+            sa.func.coalesce(total, 0).label("bytes"),
+            sa.func.count().label("objects"),
+        )
+        .select_from(sa.join(repos.JOIN, links, links.c.repo_id == _repos.c.id))
+        .group_by(_ns.c.name)
+        .order_by(total.desc(), _ns.c.name)
+        .limit(limit)
+    )
+    return [
+        Holding(str(row.namespace), int(row.bytes), int(row.objects))
+        for row in await conn.execute(query)
+    ]
+
+
+async def repos_with_objects(conn: Connection, oids: Collection[str]) -> dict[str, list[str]]:
+    """The addresses, by object, of the repositories that have these."""
+    links = schema.object_links
+    query = (
+        sa.select(links.c.oid, *labelled(list(repos.columns()), "r_"))
+        .select_from(sa.join(repos.JOIN, links, links.c.repo_id == _repos.c.id))
+        .where(links.c.oid.in_(oids))
+        .order_by(links.c.oid, _repos.c.id)
+    )
+    found: dict[str, list[str]] = {}
+    for row in await conn.execute(query):
+        found.setdefault(str(row.oid), []).append(prefixed(Repo, row, "r_").ref.path)
+    return found

@@ -41,16 +41,22 @@ async def put(
     bytes: int | None = None,  # noqa: A002
     objects: int | None = None,
 ) -> None:
-    """Set the limits of a namespace or a repository; None for both removes them."""
+    """Set the limits of a namespace or a repository, in place of those before and the defaults."""
+    await remove(conn, namespace_id=namespace_id, repo_id=repo_id)
+    await conn.execute(
+        sa.insert(_quotas).values(
+            namespace_id=namespace_id, repo_id=repo_id, bytes=bytes, objects=objects
+        )
+    )
+
+
+async def remove(
+    conn: Connection, *, namespace_id: int | None = None, repo_id: int | None = None
+) -> None:
+    """Let the defaults hold again."""
     column, value = (
         (_quotas.c.repo_id, repo_id)
         if repo_id is not None
         else (_quotas.c.namespace_id, namespace_id)
     )
     await conn.execute(sa.delete(_quotas).where(column == value))
-    if bytes is not None or objects is not None:
-        await conn.execute(
-            sa.insert(_quotas).values(
-                namespace_id=namespace_id, repo_id=repo_id, bytes=bytes, objects=objects
-            )
-        )

@@ -93,9 +93,28 @@ def test_repositories_from_start_to_end(hub: Hub) -> None:
     assert "ada/m" not in hub.admin("repo", "list")
 
 
+def test_quotas_are_set_and_shown(hub: Hub) -> None:
+    hub.user("quincy")
+    hub.admin("repo", "add", "dataset", "quincy/d")
+    hub.admin("quota", "set", "quincy", "--bytes", "500G")
+    hub.admin("quota", "set", "quincy", "--objects", "7")
+    shown = hub.admin("quota", "show", "quincy").splitlines()
+    assert shown == ["bytes\t0 bytes\t465.7 GiB", "files\t0\t7", "set\there"]
+    hub.admin("quota", "set", "dataset", "quincy/d", "--bytes", "2Ti", "--objects", "none")
+    assert "2 TiB" in hub.admin("quota", "show", "dataset", "quincy/d")
+    hub.admin("quota", "set", "quincy", "--default")
+    assert "by default" in hub.admin("quota", "show", "quincy")
+
+
 @pytest.mark.parametrize(
     "command",
     [
+        "quota show nobody",
+        "quota show ada/none",
+        "quota set ada",
+        "quota set ada --bytes lots",
+        "quota set ada --bytes 1G --default",
+        "quota set nobody --bytes 1G",
         "user add ada",
         "user add ..",
         "user disable nobody",

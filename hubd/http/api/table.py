@@ -12,6 +12,7 @@ from hubd.http.api import (
     orgs,
     repos,
     rights,
+    storage,
     users,
 )
 from hubd.http.api.endpoint import Endpoint
@@ -26,5 +27,6 @@ ENDPOINTS: list[Endpoint] = [
     *history.ENDPOINTS,
     *changes.ENDPOINTS,
     *discussions.ENDPOINTS,
+    *storage.ENDPOINTS,
     *audit.ENDPOINTS,
 ]

@@ -1,0 +1,86 @@
+"""Which small blobs a repository needs: those that a ref reaches, and those of pushes under way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+from hubd.errors import Unavailable
+from hubd.git.objects import Batch
+from hubd.git.process import Git
+from hubd.git.streams import records
+
+_PORTION = 1000
+_QUARANTINES = "tmp_objdir-*"
+_NICE = 10
+Contents = AsyncGenerator[list[bytes], None]
+
+
+async def reachable(git: Git, path: Path, below: int, tips: Sequence[str] = ()) -> Contents:
+    """The contents of all blobs smaller than ``below`` bytes that any ref reaches, in portions.
+
+    ``tips`` are objects to start from besides the refs, hidden ones included; those that are not
+    there do not count. Raises ``Unavailable`` when not everything could be read.
+    """
+    async with Batch(git, path) as batch:
+        known = [info.oid for info in await batch.info_many(tips) if info is not None]
+        child = await git.start(
+            path,
+            "rev-list",
+            "--all",
+            "--stdin",
+            "--objects",
+            "--no-object-names",
+            "--use-bitmap-index",
+            "--filter=object:type=blob",
+            "--filter-provided-objects",
+            values={"filter": f"blob:limit={below}"},
+            nice=_NICE,
+        )
+        try:
+            # It reads all of this before it prints anything.
+            with contextlib.suppress(BrokenPipeError):
+                await child.write("".join(f"{oid}\n" for oid in known).encode())
+            child.close_stdin()
+            portion: list[str] = []
+            async for line in records(child, b"\n"):
+                portion.append(line.decode())
+                if len(portion) == _PORTION:
+                    yield list((await batch.contents_many(portion)).values())
+                    portion = []
+            if await child.wait():
+                raise Unavailable(
+                    "git could not list what is reachable.", details={"stderr": child.error_text}
+                )
+            if portion:
+                yield list((await batch.contents_many(portion)).values())
+        finally:
+            await asyncio.shield(child.kill())
+
+
+async def quarantined(git: Git, path: Path, below: int) -> Contents:
+    """The contents of all blobs smaller than ``below`` bytes of pushes not yet decided.
+
+    A quarantine that goes meanwhile was dropped, or its objects lie with the others now.
+    """
+    objects = path / "objects"
+    for folder in await asyncio.to_thread(lambda: sorted(objects.glob(_QUARANTINES))):
+        try:
+            async for portion in _of_quarantine(git, path, folder, below):
+                yield portion
+        except Unavailable:
+            if await asyncio.to_thread(folder.exists):
+                raise
+
+
+async def _of_quarantine(git: Git, path: Path, folder: Path, below: int) -> Contents:
+    env = {
+        "GIT_OBJECT_DIRECTORY": str(folder),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(path / "objects"),
+    }
+    async with Batch(git, path, env) as batch:
+        async for lines in git.list_new_objects(path, folder):
+            small = [oid for oid, kind, size in lines if kind == "blob" and size < below]
+            yield list((await batch.contents_many(small)).values())
