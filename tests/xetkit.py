@@ -1,0 +1,97 @@
+"""Xet's formats as the real client writes them, and what the tests share about them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubd.blobs import chunker, xethash
+from hubd.blobs.base import PIECE, Blobs, Key, Kind
+from hubd.blobs.chunked import ListBuilder
+from hubd.blobs.shard import File, Shard
+from hubd.blobs.xorb import Checker, Index
+
+
+def floats(count: int, seed: int = 1) -> bytes:
+    """Like weights: packs best when bytes of equal weight stand together."""
+    draw = random.Random(seed)
+    return struct.pack(f"<{count}f", *(draw.gauss(0, 1) for _ in range(count)))
+
+
+def noise(count: int, seed: int = 1) -> bytes:
+    """Does not pack at all."""
+    return random.Random(seed).randbytes(count)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Oracle:
+    """Files as hf_xet chunked them."""
+
+    files: dict[str, bytes]
+    xorbs: dict[str, bytes]
+    shards: list[Shard]
+
+    @classmethod
+    def of(cls, folder: Path, *contents: bytes) -> Oracle:
+        """Chunk these contents in a child process."""
+        paths = []
+        for number, content in enumerate(contents):
+            paths.append(folder / f"file{number}")
+            paths[-1].write_bytes(content)
+        made = asyncio.run(chunker.chunk(paths, folder / "out"))
+        return cls(
+            {sha256(content): content for content in contents},
+            {name: file.read_bytes() for name, file in made.xorbs.items()},
+            [Shard(file.read_bytes()) for file in made.shards],
+        )
+
+    def listed(self) -> list[File]:
+        """All files of the shards but the empty one."""
+        return [file for shard in self.shards for file in shard.files() if file.count]
+
+    def indexes(self) -> dict[str, Index]:
+        """Every xorb, checked."""
+        return {name: check(name, data) for name, data in self.xorbs.items()}
+
+    def list_of(self, file: File, indexes: dict[str, Index]) -> bytes:
+        """The packed chunk list of a file."""
+        builder = ListBuilder()
+        for term in file.terms():
+            name = xethash.to_text(term.xorb)
+            builder.add(name, indexes[name], term.first, term.end)
+        return builder.build(file.hash)
+
+
+def check(name: str, data: bytes, step: int = 100_000) -> Index:
+    """The index of a xorb that comes in pieces."""
+    checker = Checker()
+    for at in range(0, len(data), step):
+        checker.feed(data[at : at + step])
+    return checker.finish(name)
+
+
+async def put(blobs: Blobs, key: Key, data: bytes) -> None:
+    """Store a blob."""
+    sink = await blobs.begin()
+    for at in range(0, len(data), PIECE):
+        await sink.write(data[at : at + PIECE])
+    await sink.commit(key)
+
+
+async def put_all(blobs: Blobs, oracle: Oracle) -> None:
+    """Store an oracle's xorbs and lists."""
+    indexes = oracle.indexes()
+    for name, index in indexes.items():
+        data = oracle.xorbs[name][: index.size] + index.footer()
+        await put(blobs, Key(Kind.XORB, name), data)
+    for file in oracle.listed():
+        assert file.sha256
+        await put(blobs, Key(Kind.LIST, file.sha256), oracle.list_of(file, indexes))
