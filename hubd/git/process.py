@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from pathlib import Path
 
 from hubd import procs
@@ -290,7 +290,7 @@ class Git:
 
     async def list_new_objects(
         self, path: Path, quarantine: Path
-    ) -> AsyncIterator[list[tuple[str, str, int]]]:
+    ) -> AsyncGenerator[list[tuple[str, str, int]], None]:
         """(oid, type, size) of everything in a push's quarantine, in portions."""
         child = await self.start(
             path,

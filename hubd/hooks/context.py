@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +22,8 @@ from hubd.store.rules import RefRule
 from hubd.types import Actor, Finding, Role
 
 MAX_NAMED = 20
+# A push of at most so many objects is listed once for all checks.
+_FEW = 20_000
 # How far, and in how large commits, a fast-forward is looked for without a child.
 _NEAR = 8
 _SMALL = 65536
@@ -57,6 +61,8 @@ class PushContext:
     env: Mapping[str, str]
     quarantine: Path | None
     batch: Batch
+    _few: list[ObjectFacts] | None = None
+    _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ancestry: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     @property
@@ -65,11 +71,35 @@ class PushContext:
         return [update for update in self.updates if not update.deletes]
 
     async def new_objects(self) -> AsyncIterator[list[ObjectFacts]]:
-        """All objects that came with this push, in portions, in no order."""
+        """All objects that came with this push, in portions, in no order.
+
+        Several checks ask; git is asked once, unless there are too many to keep.
+        """
+        async with self._listing:
+            if self._few is None:
+                self._few = await self._list_few()
+        if len(self._few) <= _FEW:
+            yield self._few
+            return
+        async for portion in self._list_objects():
+            yield portion
+
+    async def _list_few(self) -> list[ObjectFacts]:
+        """All new objects, or some more than ``_FEW`` of them."""
+        found: list[ObjectFacts] = []
+        async with aclosing(self._list_objects()) as portions:
+            async for portion in portions:
+                found += portion
+                if len(found) > _FEW:
+                    break
+        return found
+
+    async def _list_objects(self) -> AsyncGenerator[list[ObjectFacts], None]:
         if self.quarantine is None:
             return
-        async for line in self.git.list_new_objects(self.path, self.quarantine):
-            yield [ObjectFacts(oid, kind, size) for oid, kind, size in line]
+        async with aclosing(self.git.list_new_objects(self.path, self.quarantine)) as portions:
+            async for portion in portions:
+                yield [ObjectFacts(oid, kind, size) for oid, kind, size in portion]
 
     async def is_fast_forward(self, update: RefUpdate) -> bool:
         """Whether the ref only moves forward; creation and deletion do not count as such."""

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from hubd import procs
 from hubd.errors import Busy, Conflict, HubError, Unavailable
-from hubd.store import migrations
+from hubd.store import driver, migrations
 
 Connection = AsyncConnection
 T = TypeVar("T")
@@ -170,6 +170,9 @@ def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
         pool_timeout=10,
         pool_reset_on_return=None if query_only else "rollback",
         isolation_level="AUTOCOMMIT" if query_only else None,
+        # There is nothing to roll back, and each attempt is a trip to the connection's thread.
+        skip_autocommit_rollback=query_only,
+        connect_args={"async_creator_fn": driver.connect},
         poolclass=sa.AsyncAdaptedQueuePool,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -37,17 +38,29 @@ def _accounts(extra: sa.Table) -> sa.Select[Any]:
     return sa.select(*labelled(users.columns(), "u_")).select_from(source)
 
 
+# Asked with every request, and to build such a statement takes longer than to run it.
+_SECRET = sa.bindparam("secret", type_=sa.String)
+_BY_TOKEN = (
+    _accounts(schema.tokens)
+    .add_columns(*labelled(tokens.columns(), "t_"))
+    .where(schema.tokens.c.secret_hash == _SECRET)
+)
+_BY_SESSION = (
+    _accounts(schema.sessions)
+    .add_columns(*labelled(sessions.columns(), "s_"))
+    .where(schema.sessions.c.secret_hash == _SECRET)
+)
+
+
 async def credential_by_token(conn: Connection, secret_hash: str) -> tuple[Token, User] | None:
     """A token and its owner, valid or not."""
-    query = _accounts(schema.tokens).add_columns(*labelled(tokens.columns(), "t_"))
-    row = (await conn.execute(query.where(schema.tokens.c.secret_hash == secret_hash))).first()
+    row = (await conn.execute(_BY_TOKEN, {"secret": secret_hash})).first()
     return None if row is None else (prefixed(Token, row, "t_"), prefixed(User, row, "u_"))
 
 
 async def session_user(conn: Connection, secret_hash: str) -> tuple[Session, User] | None:
     """A browser session and its owner, live or not."""
-    query = _accounts(schema.sessions).add_columns(*labelled(sessions.columns(), "s_"))
-    row = (await conn.execute(query.where(schema.sessions.c.secret_hash == secret_hash))).first()
+    row = (await conn.execute(_BY_SESSION, {"secret": secret_hash})).first()
     return None if row is None else (prefixed(Session, row, "s_"), prefixed(User, row, "u_"))
 
 
@@ -70,7 +83,7 @@ async def account_by_key(conn: Connection, fingerprint: str) -> tuple[Key, User 
     return key, None if key.user_id is None else prefixed(User, row, "u_")
 
 
-def role_column(user_id: int) -> sa.ColumnElement[int]:
+def role_column(user_id: int | sa.BindParameter[int]) -> sa.ColumnElement[int]:
     """An account's own role on a row of ``repos``: owner, member or collaborator, the highest."""
     member = (
         sa.select(schema.org_members.c.role)
@@ -96,9 +109,11 @@ def role_column(user_id: int) -> sa.ColumnElement[int]:
     )
 
 
-async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> RepoAccess | None:
-    """A repository by its address, present or former, with the account's role; one statement."""
-    fold, name = fold_name(ref.namespace), fold_name(ref.name)
+@cache
+def _repo_access() -> sa.Executable:
+    """``repo_access`` as a statement; nobody has the id 0."""
+    fold, name = sa.bindparam("fold", type_=sa.String), sa.bindparam("name", type_=sa.String)
+    kind = sa.bindparam("kind", type_=sa.String)
     redirect = schema.namespace_redirects
     owner = sa.select(_ns.c.id).where(
         sa.or_(
@@ -111,13 +126,13 @@ async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> Re
     )
     moved = schema.repo_redirects
     by_redirect = sa.select(moved.c.repo_id).where(
-        moved.c.type == ref.type.value,
+        moved.c.type == kind,
         moved.c.namespace_id.in_(owner),
         moved.c.name_fold == name,
     )
     direct = sa.and_(_repos.c.namespace_id.in_(owner), _repos.c.name_fold == name)
-    role = role_column(user_id) if user_id is not None else sa.literal(0)
-    query = (
+    role = role_column(sa.bindparam("user_id", type_=sa.BigInteger))
+    return (
         sa.select(
             *repos.columns(),
             role.label("role"),
@@ -125,14 +140,24 @@ async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> Re
         )
         .select_from(repos.JOIN)
         .where(
-            _repos.c.type == ref.type.value,
+            _repos.c.type == kind,
             _repos.c.deleted_at.is_(None),
             sa.or_(direct, _repos.c.id.in_(by_redirect)),
         )
         .order_by(sa.text("moved"))
         .limit(1)
     )
-    row = (await conn.execute(query)).first()
+
+
+async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> RepoAccess | None:
+    """A repository by its address, present or former, with the account's role; one statement."""
+    asked = {
+        "kind": ref.type.value,
+        "fold": fold_name(ref.namespace),
+        "name": fold_name(ref.name),
+        "user_id": user_id or 0,
+    }
+    row = (await conn.execute(_repo_access(), asked)).first()
     repo = one(Repo, row)
     if repo is None or row is None:
         return None
