@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 import struct
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from hubd.blobs.base import PIECE, Blobs, Key, Kind
 from hubd.blobs.chunked import ListBuilder
 from hubd.blobs.shard import File, Shard
 from hubd.blobs.xorb import Checker, Index
+from tests.hubkit import Repo
+from tests.hubproc import ROOT
 
 
 def floats(count: int, seed: int = 1) -> bytes:
@@ -95,3 +100,81 @@ async def put_all(blobs: Blobs, oracle: Oracle) -> None:
     for file in oracle.listed():
         assert file.sha256
         await put(blobs, Key(Kind.LIST, file.sha256), oracle.list_of(file, indexes))
+
+
+@dataclass(frozen=True)
+class Info:
+    """A file as the client names it."""
+
+    hash: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class XetClient:
+    """hf_xet, unmodified, with a folder of its own for what it remembers."""
+
+    repo: Repo
+    token: str
+    home: Path
+
+    @classmethod
+    def of(cls, repo: Repo, home: Path, user: str = "") -> XetClient:
+        """A client of this person's; without one, of the owner's."""
+        home.mkdir(parents=True, exist_ok=True)
+        return cls(repo, repo.world.tokens[user or repo.owner], home)
+
+    def run(self, op: str, right: str, **asked: object) -> subprocess.CompletedProcess[str]:
+        """One run of the client, however it ends."""
+        url = self.repo.world.hub.http + token_path(self.repo, right)
+        request = {"op": op, "url": url, "token": self.token, **asked}
+        return subprocess.run(
+            [sys.executable, str(ROOT / "tests" / "xetdriver.py")],
+            input=json.dumps(request),
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def _must(self, op: str, right: str, **asked: object) -> str:
+        done = self.run(op, right, **asked)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def files(self, *contents: bytes) -> list[str]:
+        """Contents as files."""
+        paths = []
+        for content in contents:
+            path = self.home / f"in-{sha256(content)}"
+            path.write_bytes(content)
+            paths.append(str(path))
+        return paths
+
+    def upload(self, *contents: bytes) -> list[Info]:
+        """Send contents as the Hub's clients do before they commit."""
+        files = self.files(*contents)
+        return [Info(**one) for one in json.loads(self._must("upload", "write", files=files))]
+
+    def download(self, *infos: Info) -> list[bytes]:
+        """Fetch whole files."""
+        files = [
+            {"hash": one.hash, "size": one.size, "path": str(self.home / f"out{number}")}
+            for number, one in enumerate(infos)
+        ]
+        self._must("download", "read", files=files)
+        return [Path(str(file["path"])).read_bytes() for file in files]
+
+    def stream(self, info: Info, start: int, end: int) -> bytes:
+        """Fetch a range of a file."""
+        path = self.home / "range"
+        asked = {"hash": info.hash, "size": info.size, "start": start, "end": end}
+        self._must("stream", "read", path=str(path), **asked)
+        return path.read_bytes()
+
+
+def token_path(repo: Repo, right: str) -> str:
+    """Where clients get their tokens."""
+    kind = repo.path.removesuffix(repo.name).strip("/") or "models"
+    return f"/api/{kind}/{repo.name}/xet-{right}-token/main"

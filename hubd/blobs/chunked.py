@@ -15,8 +15,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hubd.blobs import xethash, xorb
+from hubd.blobs import xethash
 from hubd.blobs.base import PIECE, Blobs, Key, Kind
+from hubd.blobs.xorb import Index, Unpacker, footer_size
 from hubd.errors import Invalid, NotFound, Unavailable
 
 _MAGIC = b"HUBDLST\x01"
@@ -53,6 +54,17 @@ class Term(NamedTuple):
     end: int
     start: int
     stop: int
+
+    def narrowed(self, index: Index, start: int, stop: int) -> tuple[int, int, int]:
+        """Its chunks [first, end) that hold the file's bytes [start, stop), as far as it has them.
+
+        Third: how many bytes of the first chunk come before.
+        """
+        shift = index.plain_start(self.first) - self.start
+        at = max(start, self.start) + shift
+        first = bisect_right(index.plain_ends, at)
+        end = bisect_right(index.plain_ends, min(stop, self.stop) - 1 + shift) + 1
+        return first, end, at - index.plain_start(first)
 
 
 class ChunkList:
@@ -100,7 +112,7 @@ class ListBuilder:
         self._terms = array("Q")
         self.size = 0
 
-    def add(self, name: str, index: xorb.Index, first: int, end: int) -> None:
+    def add(self, name: str, index: Index, first: int, end: int) -> None:
         """The next term; the caller has checked its bounds."""
         place = self._places.setdefault(name, len(self._xorbs))
         if place == len(self._xorbs):
@@ -125,14 +137,7 @@ class Reader:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._lists: OrderedDict[str, ChunkList] = OrderedDict()
-        self._indexes: OrderedDict[str, xorb.Index] = OrderedDict()
-
-    async def holds(self, oid: str) -> bool:
-        """Whether the object is stored, whole or as chunks."""
-        for kind in (Kind.OBJECT, Kind.LIST):
-            if await self._blobs.stat(Key(kind, oid)) is not None:
-                return True
-        return False
+        self._indexes: OrderedDict[str, Index] = OrderedDict()
 
     async def read(self, oid: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes [start, end) in pieces of about ``PIECE``; as ``Blobs.read``."""
@@ -159,19 +164,14 @@ class Reader:
             term = chunks.term(number)
             if term.start >= end:
                 return
-            wanted = max(start, term.start), min(end, term.stop)
-            async for piece in self._read_term(term, *wanted):
+            async for piece in self._read_term(term, start, end):
                 yield piece
 
     async def _read_term(self, term: Term, start: int, end: int) -> AsyncIterator[bytes]:
         index = await self.index(term.xorb)
-        shift = index.plain_start(term.first) - term.start
-        # Only the chunks that hold the bytes wanted are read and unpacked.
-        first = bisect_right(index.plain_ends, start + shift)
-        last = bisect_right(index.plain_ends, end - 1 + shift) + 1
-        skip = start + shift - index.plain_start(first)
-        left = end - start
-        unpacker = xorb.Unpacker()
+        first, last, skip = term.narrowed(index, start, end)
+        left = min(end, term.stop) - max(start, term.start)
+        unpacker = Unpacker()
         async for piece in self._blobs.read(term.xorb.key, *index.span(first, last)):
             unpacker.feed(piece)
             while left and (plain := await asyncio.to_thread(unpacker.take, PIECE)):
@@ -194,16 +194,16 @@ class Reader:
             self._lists.move_to_end(oid)
         return found
 
-    async def index(self, ref: XorbRef) -> xorb.Index:
+    async def index(self, ref: XorbRef) -> Index:
         """Where the chunks of a stored xorb lie; raises ``Unavailable`` if it is not there."""
         found = self._indexes.get(ref.name)
         if found is None:
-            end = ref.size + xorb.footer_size(ref.chunks)
+            end = ref.size + footer_size(ref.chunks)
             try:
                 footer = await _whole(self._blobs, ref.key, ref.size, end)
             except NotFound:
                 raise Unavailable("Stored bytes are missing.", details={"xorb": ref.name}) from None
-            found = await asyncio.to_thread(xorb.Index.parse, footer)
+            found = await asyncio.to_thread(Index.parse, footer)
             self._indexes[ref.name] = found
             while sum(kept.count for kept in self._indexes.values()) > _KEPT_CHUNKS:
                 self._indexes.popitem(last=False)

@@ -102,6 +102,8 @@ class Limits:
         self._pushes = limit("pushes", config.pushes_at_once)
         # Short commands (reading a log, a diff) must not pile up behind each other for ever.
         self.commands = limit("commands", 4 * processors)
+        # Each may be held in memory whole, and rebuilds its files.
+        self.shards = limit("shards", 2 * processors)
 
     @asynccontextmanager
     async def pack(self, actor: Actor, repo_id: int) -> AsyncIterator[None]:

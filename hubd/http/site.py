@@ -10,7 +10,7 @@ from aiohttp import web
 from hubd.core import health
 from hubd.core.context import Core
 from hubd.errors import NotFound
-from hubd.http import api, lfs, smart
+from hubd.http import api, lfs, smart, xet
 from hubd.http.context import CORE, ERRORS, core_of, peer_address, surround
 from hubd.http.ending import say_close
 
@@ -33,6 +33,7 @@ def build(core: Core) -> web.Application:
     )
     api.add_to(app)
     app.add_routes(lfs.routes())
+    app.add_routes(xet.routes())
     app.add_routes(smart.routes())
     return app
 

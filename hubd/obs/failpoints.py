@@ -32,6 +32,8 @@ FAILPOINTS: dict[str, str] = {
     "fetch.cache.before_rename": "The stored answer is a stray file that the next start removes.",
     "blobs.before_rename": "The bytes are whole but nameless; they are sent again or swept.",
     "lfs.before_link": "The object is stored but nobody has it; it is sent again or collected.",
+    "xet.before_xorb_row": "The chunks are stored but not known; they are sent again.",
+    "xet.before_file_row": "The chunks are known, no file is; its shard is sent again.",
 }
 
 _armed: dict[str, str] = {}
