@@ -107,6 +107,8 @@ def _database(config: Config) -> Iterator[Check]:
         yield Check(False, f"database: {error.message}", error.hint or "See database_url.")
         return
     fix = "Start the daemon: it brings the database up to date."
+    if now is not None and now > newest:
+        fix = "A newer hubd wrote it: install that version or a later one."
     yield Check(now == newest, f"database revision {now} (program: {newest})", fix)
 
 

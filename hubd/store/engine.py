@@ -11,13 +11,14 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hubd import procs
@@ -77,8 +78,9 @@ class Store:
 
     async def revision(self) -> tuple[str | None, str]:
         """The database's revision and the program's."""
-        async with self._writer.connect() as conn:
-            return await conn.run_sync(migrations.revision), migrations.HEAD
+        with _in_our_words():
+            async with self._writer.connect() as conn:
+                return await conn.run_sync(migrations.revision), migrations.HEAD
 
     async def ping(self) -> None:
         """Raise ``HubError`` unless the database answers."""
@@ -93,13 +95,11 @@ class Store:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """A connection for reading; each statement sees what is committed by then."""
-        try:
+        with _in_our_words():
             async with self._reader.connect() as conn:
                 if self.dialect != "sqlite":
                     await conn.execution_options(isolation_level="AUTOCOMMIT")
                 yield conn
-        except DBAPIError as error:
-            raise _translated(error) from error
 
     async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run ``work`` in one transaction: all of it or nothing, whatever interrupts it.
@@ -131,10 +131,21 @@ class Store:
         raise AssertionError
 
     async def _guard(self, run: Callable[[], Awaitable[T]]) -> T:
-        try:
+        with _in_our_words():
             return await run()
-        except DBAPIError as error:
-            raise _translated(error) from error
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """What the database or the way to it says becomes one of our errors."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _translated(error) from error
+    except PoolTimeout as error:
+        raise Busy("The database is busy.", retry_after=2, hint="Try again.") from error
+    except ConnectionError as error:
+        raise Unavailable("The database does not answer.", details={"error": str(error)}) from error
 
 
 def _sqlstate(error: DBAPIError) -> str:

@@ -1,0 +1,125 @@
+"""``hubd admin``: every command, with the daemon running and standing still."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hubd.cli import cli
+from tests.gitkit import SshKey
+from tests.hubproc import Hub
+
+TOKEN = re.compile(r"hubd_[A-Za-z0-9]{43}\Z")
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
+NUMBER = re.compile(r"[1-9][0-9]*\Z")
+
+
+@pytest.fixture(scope="module", params=["running", "stopped"])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    made = Hub(tmp_path_factory.mktemp(request.param) / "data", shutdown_grace=1)
+    made.start()
+    if request.param == "stopped":
+        made.stop()
+    made.user("ada")
+    yield made
+    made.stop()
+
+
+def _leaves(command: click.Command, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(command, click.Group):
+        for word, below in command.commands.items():
+            yield from _leaves(below, (*name, word))
+    else:
+        yield name
+
+
+COMMANDS = sorted(_leaves(cli))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_explains_itself(command: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, [*command, "--help"])
+    assert done.exit_code == 0
+    assert done.output.startswith("Usage: ")
+
+
+def test_the_issue_names_no_command_that_is_missing() -> None:
+    named = """
+        serve | doctor | admin user add | admin user list | admin user disable | admin user passwd
+        | admin token add | admin key add | admin org add | admin org member | admin repo add
+        | admin repo grant | admin repo list | admin repo delete | admin repo fsck | admin repo gc
+    """
+    assert {tuple(line.split()) for line in named.split("|")} <= set(COMMANDS)
+
+
+def test_what_a_script_catches_stands_alone(hub: Hub, tmp_path: Path) -> None:
+    key = SshKey.make(tmp_path / "key")
+    assert TOKEN.match(hub.admin("token", "add", "ada", "--scope", "write", "--expires", "30d"))
+    assert FINGERPRINT.match(hub.admin("key", "add", "ada", str(key.public)))
+    other = SshKey.make(tmp_path / "other")
+    added = hub.admin("key", "add", "ada", "-", stdin=other.public.read_text())
+    assert FINGERPRINT.match(added)
+    assert NUMBER.match(hub.admin("repo", "add", "dataset", "ada/d", "--private"))
+
+
+def test_accounts_from_start_to_end(hub: Hub) -> None:
+    hub.user("bob", "--email", "bob@example.org", "--full-name", "Bob B", password="a long one")
+    assert "bob" in hub.admin("user", "list")
+    hub.admin("user", "passwd", "bob", "--password-stdin", stdin="another long one\n")
+    hub.admin("user", "disable", "bob")
+    assert "disabled" in next(
+        line for line in hub.admin("user", "list").splitlines() if line.startswith("bob")
+    )
+    hub.admin("user", "disable", "bob", "--enable")
+    hub.admin("org", "add", "lab", "--owner", "ada", "--default-visibility", "private")
+    hub.admin("org", "member", "lab", "bob", "--role", "write")
+
+
+def test_repositories_from_start_to_end(hub: Hub) -> None:
+    hub.user("eve")
+    hub.admin("repo", "add", "model", "ada/m")
+    hub.admin("repo", "add", "space", "ada/s", "--internal")
+    assert "ada/m" in hub.admin("repo", "list")
+    hub.admin("repo", "grant", "ada/m", "eve", "--role", "write")
+    hub.admin("repo", "grant", "space", "ada/s", "eve", "--role", "read")
+    hub.admin("repo", "fsck", "ada/m")
+    hub.admin("repo", "gc", "ada/m")
+    hub.admin("repo", "delete", "ada/m")
+    assert "ada/m" not in hub.admin("repo", "list")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "user add ada",
+        "user add ..",
+        "user disable nobody",
+        "user passwd nobody --password-stdin",
+        "token add nobody",
+        "token add ada --expires never",
+        "key add ada /nowhere",
+        "key add ada -",
+        "org add ada --owner ada",
+        "org add lab2 --owner nobody",
+        "org member nolab ada --role read",
+        "repo add model nobody/x",
+        "repo add model x",
+        "repo grant ada/none ada --role read",
+        "repo delete ada/none",
+        "repo fsck ada/none",
+        "repo gc ada/none",
+    ],
+)
+def test_a_failure_is_one_clear_line(hub: Hub, command: str) -> None:
+    done = hub.run_cli("admin", *command.split(), stdin="nonsense\n")
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    # What click itself finds ends without a full stop.
+    assert re.match(r"hubd: .*\.\Z|Error: ", last), done.stderr
