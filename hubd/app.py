@@ -35,6 +35,7 @@ from hubd.git.refcache import RefCache
 from hubd.hooks import install_hooks
 from hubd.hooks.pipeline import Pipeline
 from hubd.http import ending, site
+from hubd.http.gate import GatedSite
 from hubd.lfs import Lfs
 from hubd.lfs.signing import Signer
 from hubd.obs.log import set_level
@@ -225,8 +226,15 @@ class Daemon:
         )
         await self._runner.setup()
         for sock in sockets:
-            self._sites.append(web.SockSite(self._runner, sock, ssl_context=context, backlog=1024))
-            await self._sites[-1].start()
+            http_site = GatedSite(
+                self._runner,
+                sock,
+                ssl_context=context,
+                backlog=1024,
+                limit=lambda: self.core.config.connections,
+            )
+            self._sites.append(http_site)
+            await http_site.start()
 
     async def announce(self) -> None:
         """Say in ``run/ready.json``, to the service manager and in the log that all is ready."""

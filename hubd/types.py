@@ -310,8 +310,8 @@ class RepoPath(str):
 
     @property
     def name(self) -> str:
-        """The last component."""
-        return self.rpartition("/")[2]
+        """The last component, as a plain ``str`` (of a path without ``/`` Python gives itself)."""
+        return str(self.rpartition("/")[2])
 
     def child(self, name: str) -> RepoPath:
         """The path of an entry of this folder; the name comes from a tree object."""

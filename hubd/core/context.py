@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubd.config import Config
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
+from hubd.core.refusals import Refusals
 from hubd.core.tasks import Tasks
 from hubd.git.layout import repo_path
 from hubd.git.objects import ObjectPool
@@ -36,6 +37,7 @@ class Core:
     rates: Rates
     metrics: Metrics
     tasks: Tasks
+    refusals: Refusals = field(default_factory=Refusals)
     ssh_url: str = ""
     stopping: bool = False
 

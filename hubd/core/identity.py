@@ -17,6 +17,7 @@ from functools import cache
 
 from passlib.hash import argon2
 
+from hubd.core import auditing
 from hubd.core.context import Core
 from hubd.errors import SignInNeeded
 from hubd.store import keys, queries, sessions, tokens, users
@@ -72,16 +73,21 @@ async def by_token(core: Core, secret: str, seen: Actor) -> Actor:
     async with core.store.read() as conn:
         found = await queries.credential_by_token(conn, digest(secret))
     if found is None:
-        raise SignInNeeded("This token is not valid.", hint="Make a new one in your account.")
+        raise _bad_token(core, seen, "", "This token is not valid.")
     token, user = found
     now = time.time()
     if token.revoked_at is not None or user.disabled_at is not None:
-        raise SignInNeeded("This token is not valid.", hint="Make a new one in your account.")
+        raise _bad_token(core, seen, user.name, "This token is not valid.")
     if token.expires_at is not None and token.expires_at <= now:
-        raise SignInNeeded("This token has expired.", hint="Make a new one in your account.")
+        raise _bad_token(core, seen, user.name, "This token has expired.")
     if token.last_used_at is None or now - token.last_used_at > _TOUCH_SECONDS:
         _touch(core, f"token {token.id}", lambda conn: tokens.touch(conn, token.id, now))
     return _actor_of(user, seen, token)
+
+
+def _bad_token(core: Core, seen: Actor, account: str, reason: str) -> SignInNeeded:
+    auditing.note_failed_sign_in(core, seen, account, reason)
+    return SignInNeeded(reason, hint="Make a new one in your account.")
 
 
 def _actor_of(user: User, seen: Actor, token: Token | None = None) -> Actor:
@@ -145,7 +151,9 @@ async def by_password(core: Core, name: str, password: str, seen: Actor) -> User
         right = await asyncio.to_thread(_verify, password, stored)
     if not right or user is None or user.disabled_at is not None:
         await core.rates.count_failed_sign_in(name, seen.address)
-        raise SignInNeeded("The name or password is wrong.")
+        reason = "The name or password is wrong."
+        auditing.note_failed_sign_in(core, seen, name, reason)
+        raise SignInNeeded(reason)
     return user
 
 

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from hubd.core import identity
+from hubd.core import auditing, identity
 from hubd.core.context import Core
 from hubd.errors import Bug, HubError, Invalid, SignInNeeded
 from hubd.types import Actor, Channel, plain_address
@@ -114,7 +114,8 @@ async def actor_of(request: web.Request, channel: Channel) -> Actor:
     secret = _secret_of(header)
     if not secret:
         raise SignInNeeded("This form of sign-in is not known.", hint="Use a token of the hub.")
-    return await identity.by_token(core_of(request), secret, seen)
+    actor = request["actor"] = await identity.by_token(core_of(request), secret, seen)
+    return actor
 
 
 def _secret_of(header: str) -> str:
@@ -156,6 +157,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except HubError as error:
+        note_denied(request, error)
         return await _render(request, error)
     except web.HTTPException as error:
         if error.status < 400:  # noqa: PLR2004
@@ -173,6 +175,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.exception("http.failed", path=request.path, request_id=request["request_id"])
         message = f"Internal error, id {request['request_id']}."
         return await _render(request, Bug(message, hint="Tell the operator this id."))
+
+
+def note_denied(request: web.Request, error: HubError) -> None:
+    """Have the audit log know of it, if somebody was denied something."""
+    actor = request.get("actor")
+    if actor is not None:
+        auditing.note_denied(core_of(request), actor, f"{request.method} {request.path}", error)
 
 
 def _from_http(error: web.HTTPException) -> HubError:

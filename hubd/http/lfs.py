@@ -22,7 +22,7 @@ from hubd.errors import (
     TooLarge,
 )
 from hubd.http import ranges
-from hubd.http.context import actor_of, core_of, public_url, request_id
+from hubd.http.context import actor_of, core_of, note_denied, public_url, request_id
 from hubd.http.smart import REPO
 from hubd.lfs import batch, content
 from hubd.lfs.batch import Answer, Wanted
@@ -72,6 +72,7 @@ def told(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except HubError as error:
+            note_denied(request, error)
             return failure(request, error)
 
     return guarded

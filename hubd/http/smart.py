@@ -11,7 +11,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from hubd.core import fetch, push
 from hubd.errors import HubError, Invalid, NotFound, SignInNeeded, TooLarge
-from hubd.http.context import actor_of, core_of, plain_error
+from hubd.http.context import actor_of, core_of, note_denied, plain_error
 from hubd.http.pump import Pump
 from hubd.procs import Child
 from hubd.types import Actor, ActorKind, Channel, RepoRef
@@ -39,6 +39,7 @@ def _git(handler: GitHandler) -> Callable[[web.Request], Awaitable[web.StreamRes
             ref = RepoRef.from_path(f"{match['prefix']}{match['namespace']}/{match['name']}")
             return await handler(request, actor, ref)
         except HubError as error:
+            note_denied(request, error)
             hidden = isinstance(error, NotFound) and actor.kind is ActorKind.ANONYMOUS
             if hidden or isinstance(error, SignInNeeded):
                 return _challenge(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 import structlog
 
-from hubd.core import fetch, push
+from hubd.core import auditing, fetch, push
 from hubd.core.context import Core
 from hubd.core.packcache import Answer
 from hubd.errors import HubError, Invalid, NotFound
@@ -117,6 +117,7 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
         self._window.set()
         self._task: asyncio.Task[None] | None = None
         self._request_id = secrets.token_hex(8)
+        self._actor: Actor | None = None
         self.sent = 0
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
@@ -169,6 +170,8 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
         try:
             code = await self._serve(command)
         except HubError as error:
+            if self._actor is not None:
+                auditing.note_denied(self._core, self._actor, f"ssh {command or ''}", error)
             self._say(error.sentence)
         except (TimeoutError, OSError, asyncssh.Error) as error:
             log.info("ssh.client_gone", reason=type(error).__name__)
@@ -194,6 +197,7 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
         actor = await self._connection.actor(self._request_id)
         if actor is None:
             raise NotFound("No account has this key any more.")
+        self._actor = actor
         if text is None:
             self._say(f"Hi {actor.name}! You are signed in; this server offers git only.")
             return 0

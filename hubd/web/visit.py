@@ -178,6 +178,8 @@ async def visit_of(request: web.Request) -> Visit:
     seen = Actor.anonymous(Channel.WEB, client_address(request), request_id(request))
     secret = request.cookies.get(csrf.cookie_name(request, csrf.SESSION))
     browser = await identity.by_session(core, secret, seen) if secret else None
+    if browser:
+        request["actor"] = browser.actor
     return Visit(request, core, browser.actor if browser else seen, browser)
 
 

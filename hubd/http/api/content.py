@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-import structlog
 from aiohttp import web
 from msgspec import Meta
 
 from hubd.core import browse
-from hubd.errors import HubError
+from hubd.http import ranges
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page, Part, Stream, rate_headers
 from hubd.http.api.history import CommitAnswer, commit_answer
 from hubd.http.api.shapes import Answer, FilePath, Request, RevisionText, readable
-
-log = structlog.get_logger()
 
 
 class RefAnswer(Answer, frozen=True, kw_only=True):
@@ -174,25 +172,21 @@ async def get_raw(call: Call, query: FileQuery) -> Stream:
     """The bytes of a file at a revision, as Git has them; a download, never a page."""
     at = await browse.at(call.core, call.actor, call.ref, query.revision)
     entry, size, pieces = await browse.stream(call.core, at, query.path)
-    response = web.StreamResponse(headers=_download_headers(call.request, entry, at.commit))
-    response.content_type = "application/octet-stream"
-    response.content_length = size
-    await response.prepare(call.request)
-    idle = call.core.config.idle_timeout
-    try:
-        async with aclosing(pieces):  # type: ignore[type-var]
-            if call.request.method != "HEAD":
-                async for piece in pieces:
-                    async with asyncio.timeout(idle):
-                        await response.write(piece)
-    except (OSError, HubError) as error:
-        # The head is sent: only a broken end tells the client that something is missing.
-        log.info("api.raw_cut", reason=type(error).__name__)
-        if call.request.transport is not None:
-            call.request.transport.abort()
-        raise ConnectionResetError("The download was cut.") from error
-    await response.write_eof()
-    return Stream(response)
+    async with aclosing(pieces):  # type: ignore[type-var]
+        source = ranges.Bytes(size, f'"{entry.oid}"', partial(_part, pieces))
+        headers = _download_headers(call.request, entry, at.commit)
+        return Stream(await ranges.send(call.request, source, headers))
+
+
+async def _part(pieces: AsyncIterator[bytes], start: int, end: int) -> AsyncIterator[bytes]:
+    """The bytes [start, end) of a stream; git reads a file from its start only."""
+    at = 0
+    async for piece in pieces:
+        if at + len(piece) > start:
+            yield piece[max(0, start - at) : end - at]
+        at += len(piece)
+        if at >= end:
+            return
 
 
 def _download_headers(request: web.Request, entry: browse.Entry, commit: str) -> dict[str, str]:
@@ -202,8 +196,7 @@ def _download_headers(request: web.Request, entry: browse.Entry, commit: str) ->
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}",
         # Files are people's, not ours: whatever opens one here must not run it.
         "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-Type-Options": "nosniff",
-        "X-Request-Id": request["request_id"],
+        "Content-Type": "application/octet-stream",
         "X-Hubd-Commit": commit,
         "Cache-Control": "no-store",
         **rate_headers(request),

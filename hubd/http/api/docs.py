@@ -15,14 +15,14 @@ from hubd.http.api.endpoint import PREFIX, json_response
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:1rem;
-color:#1d2329;background:#fff}
+overflow-wrap:anywhere;color:#1d2329;background:#fff}
 code,pre{font:14px/1.4 ui-monospace,monospace;background:#f2f4f6;padding:.1em .3em;
 border-radius:4px}
 pre{padding:.8em;overflow:auto}
 summary{cursor:pointer;padding:.4em 0}
 details{border-top:1px solid #d9dee3}
 details>div{padding:0 0 1em 1.2em}
-table{border-collapse:collapse}
+table{border-collapse:collapse;max-width:100%}
 td,th{text-align:left;vertical-align:top;padding:.2em 1em .2em 0}
 b.m{display:inline-block;min-width:4.5em;font:600 13px ui-monospace,monospace}
 a{color:#0a58a8}

@@ -1,0 +1,200 @@
+"""A real Chromium walks through the pages: nothing is blocked, broken or wider than the screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.hubkit import Repo, World
+from tests.hubproc import Hub
+from tests.lfskit import Big, client
+
+CHROMIUM = shutil.which("chromium")
+PASSWORD = "correct horse battery"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREENS = {"wide light": (1280, "light"), "narrow dark": (360, "dark")}
+
+# A folder for pictures of every page, to look at.
+SHOTS = os.environ.get("HUBD_SHOTS", "")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+def _png() -> bytes:
+    """A picture of one red dot."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    body = zlib.compress(b"\0\xff\0\0")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+README = """---
+license: apache-2.0
+tags: [vision]
+---
+# Varied
+
+![dot](img/dot.png) <b>bold</b> <script>window.evil = 1</script><img src="img/dot.png" onload="window.evil = 1">
+
+| a | b | a long column that goes on and on and on and on |
+|---|---|---|
+| 1 | 2 | 3 |
+
+```python
+def hello() -> str:
+    return "a line of code that is much longer than any narrow screen could ever show at once"
+```
+"""
+
+
+def _content(big: Big) -> dict[str, str | bytes]:
+    return {
+        "README.md": README,
+        "img/dot.png": _png(),
+        "model.bin": big.pointer,
+        "random.dat": os.urandom(5000),
+        "empty.txt": "",
+        "latin1.txt": b"caf\xe9\n" * 10,
+        "large.txt": "a line\n" * 400_000,
+        "src/code.py": "import os\n\n\nclass A:\n    pass\n",
+        "a" * 120 + ".txt": "long name\n",
+        "dir/ünïcödé 文件.txt": "names\n",
+        "page.html": "<script>document.body.innerHTML = 'evil'</script>",
+        **{f"many/{number:04d}.txt": f"{number}\n" for number in range(300)},
+    }
+
+
+@dataclass
+class Walk:
+    """A browser window and everything it complained about."""
+
+    page: Page
+    hub: str
+    said: list[str] = field(default_factory=list)
+
+    def go(self, path: str, status: int = 200) -> Page:
+        """Open a page that must not be wider than the window."""
+        answer = self.page.goto(self.hub + path)
+        assert answer is not None
+        assert answer.status == status, path
+        self.check(path)
+        if SHOTS:
+            name = "".join(c if c.isalnum() else "-" for c in path)[-60:]
+            width = self.page.evaluate("innerWidth")
+            self.page.screenshot(path=Path(SHOTS) / f"{width}{name}.png")
+        return self.page
+
+    def check(self, path: str) -> None:
+        """Nothing to scroll sideways, no complaint."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{path} is {wide} px too wide"
+        assert self.page.evaluate("window.evil === undefined"), path
+        assert self.said == [], path
+
+
+@dataclass(frozen=True)
+class Site:
+    """A hub with a repository of everything."""
+
+    world: World
+    repo: Repo
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("browser")
+    with Hub(folder / "data", shutdown_grace=2) as hub:
+        world = World.populate(hub, folder)
+        hub.admin("user", "passwd", "ada", "--password-stdin", stdin=PASSWORD + "\n")
+        repo, work, big = world.repo(), world.work(), Big.random(50_000)
+        client(repo).upload(big)
+        work.commit(_content(big))
+        (work.path / "link").symlink_to("src/code.py")
+        work.commit({"src/code.py": "import sys\n"})
+        assert work.push(repo.http).returncode == 0
+        yield Site(world, repo)
+
+
+@pytest.fixture(params=SCREENS)
+def walk(request: pytest.FixtureRequest, site: Site) -> Iterator[Walk]:
+    width, scheme = SCREENS[request.param]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = browser.new_context(
+            color_scheme="dark" if scheme == "dark" else "light",
+            viewport={"width": width, "height": 800},
+        )
+        page = context.new_page()
+        made = Walk(page, site.world.hub.http)
+        page.on("console", lambda message: made.said.append(message.text))
+        page.on("pageerror", lambda error: made.said.append(str(error)))
+        yield made
+        browser.close()
+
+
+def _sign_in(walk: Walk) -> None:
+    page = walk.go("/-/login")
+    page.fill("[name=name]", "ada")
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button")
+    page.wait_for_url(lambda url: "/-/login" not in url)
+
+
+def test_a_person_makes_a_repository(walk: Walk) -> None:
+    _sign_in(walk)
+    page = walk.go("/-/new")
+    name = f"made{walk.page.evaluate('innerWidth')}"
+    page.fill("[name=name]", name)
+    page.click("main form button")
+    page.wait_for_url(f"**/ada/{name}")
+    walk.check("new repository")
+    assert "git push" in page.inner_text("main")
+    walk.go(f"/ada/{name}/settings")
+    walk.go("/-/account/tokens")
+    walk.go("/-/account/keys")
+    page = walk.go("/")
+    page.click("summary[aria-label='Your account']")
+    page.click("text=Sign out")
+    page.wait_for_load_state()
+    page.goto(walk.hub + "/-/account/tokens")
+    assert "/-/login" in page.url
+
+
+def test_every_kind_of_file_has_a_fitting_page(walk: Walk, site: Site) -> None:
+    home = f"/{site.repo.path}"
+    page = walk.go(home)
+    assert page.inner_text("article h1") == "Varied"
+    page.wait_for_function("document.querySelector('article img').naturalWidth === 1")
+    for path in _content(Big(b"")):
+        if not path.startswith("many/"):
+            walk.go(f"{home}/blob/main/{path}")
+    assert "50" in walk.go(f"{home}/blob/main/model.bin").inner_text("main")
+    assert "class A" not in walk.go(f"{home}/blob/main/src/code.py").inner_text("main")
+    walk.go(f"{home}/tree/main")
+    assert "0000.txt" in walk.go(f"{home}/tree/main/many").inner_text("main")
+    walk.go(f"{home}/commits/main")
+    walk.go(f"{home}/branches")
+    walk.go("/api/hub/v1/docs")
+    missing = page.goto(walk.hub + f"{home}/blob/main/none")
+    assert missing is not None
+    assert missing.status == 404
