@@ -11,9 +11,9 @@ import struct
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from hubd.blobs import xethash
 from hubd.blobs.base import PIECE, Blobs, Key, Kind
@@ -30,6 +30,8 @@ _TERM = struct.Struct("<IIIQ")
 # What is kept in memory of lists (bytes) and of xorbs' indexes (chunks of 40 bytes).
 _KEPT_LISTS = 4 * 1024 * 1024
 _KEPT_CHUNKS = 64 * 1024
+A = TypeVar("A")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class Reader:
         unpacker = Unpacker()
         async for piece in self._blobs.read(term.xorb.key, *index.span(first, last)):
             unpacker.feed(piece)
-            while left and (plain := await asyncio.to_thread(unpacker.take, PIECE)):
+            while left and (plain := await _sound(term.xorb.name, unpacker.take, PIECE)):
                 wanted = plain[skip : skip + left]
                 skip = 0
                 left -= len(wanted)
@@ -186,7 +188,7 @@ class Reader:
         """How an object is held as chunks; raises ``NotFound``."""
         found = self._lists.get(oid)
         if found is None:
-            found = ChunkList(await _whole(self._blobs, Key(Kind.LIST, oid)))
+            found = await _sound(oid, ChunkList, await _whole(self._blobs, Key(Kind.LIST, oid)))
             self._lists[oid] = found
             while sum(len(kept.data) for kept in self._lists.values()) > _KEPT_LISTS:
                 self._lists.popitem(last=False)
@@ -203,7 +205,7 @@ class Reader:
                 footer = await _whole(self._blobs, ref.key, ref.size, end)
             except NotFound:
                 raise Unavailable("Stored bytes are missing.", details={"xorb": ref.name}) from None
-            found = await asyncio.to_thread(Index.parse, footer)
+            found = await _sound(ref.name, Index.parse, footer)
             self._indexes[ref.name] = found
             while sum(kept.count for kept in self._indexes.values()) > _KEPT_CHUNKS:
                 self._indexes.popitem(last=False)
@@ -211,9 +213,19 @@ class Reader:
             self._indexes.move_to_end(ref.name)
         return found
 
-    def forget(self, oid: str) -> None:
-        """What was removed from the store must not be served from memory."""
-        self._lists.pop(oid, None)
+    def forget(self, name: str) -> None:
+        """What was removed from the store, list or xorb, must not be served from memory."""
+        self._lists.pop(name, None)
+        self._indexes.pop(name, None)
+
+
+async def _sound(name: str, work: Callable[[A], T], given: A) -> T:
+    """Do it in a thread; what is stored was verified, so a fault in it is ours."""
+    try:
+        return await asyncio.to_thread(work, given)
+    except Invalid as error:
+        details = {"name": name, "error": error.message}
+        raise Unavailable("Stored bytes are damaged.", details=details) from None
 
 
 async def _whole(blobs: Blobs, key: Key, start: int = 0, end: int | None = None) -> bytes:

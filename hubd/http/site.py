@@ -33,7 +33,7 @@ def build(core: Core) -> web.Application:
     )
     api.add_to(app)
     app.add_routes(lfs.routes())
-    app.add_routes(xet.routes())
+    xet.add_to(app)
     app.add_routes(smart.routes())
     return app
 

@@ -28,7 +28,7 @@ from hubd.errors import (
     Unavailable,
 )
 from hubd.http import ranges
-from hubd.http.context import actor_of, core_of, public_url
+from hubd.http.context import actor_of, core_of, plain_error, public_url, tell_errors
 from hubd.lfs import content, xet, xet_files
 from hubd.lfs.xet import Plan, XetTicket, XorbTicket
 from hubd.types import Actor, ActorKind, Channel, RepoAction, RepoRef, Revision
@@ -145,7 +145,7 @@ async def post_shard_v1(request: web.Request) -> web.StreamResponse:
     """The files that chunks make, answered when all are verified."""
     _, actor, found = await _admit(request, may_write=True)
     core = core_of(request)
-    async with core.limits.shards.hold():
+    async with core.limits.shard(actor):
         data = await _shard(request)
         is_new = await xet_files.register(core.lfs, actor, found.repo, data, lambda *_: None)
     return _json({"result": int(is_new)})
@@ -160,7 +160,7 @@ async def post_shard_v2(request: web.Request) -> web.StreamResponse:
     def told(verified: int, total: int) -> None:
         line.update(verified=verified, total=total)
 
-    async with core.limits.shards.hold():
+    async with core.limits.shard(actor):
         data = await _shard(request)
         response = web.StreamResponse(headers=_NO_CACHE)
         response.content_type = "application/x-ndjson"
@@ -289,17 +289,27 @@ async def unknown(_request: web.Request) -> web.StreamResponse:
     raise NotFound("Not found.")
 
 
-def routes() -> list[web.RouteDef]:
+async def _tell(_request: web.Request, error: HubError) -> web.StreamResponse:
+    """The sentence as text, which clients show; never a page or the way to one."""
+    return plain_error(error)
+
+
+def add_to(app: web.Application) -> None:
     """The addresses of Xet; those that take everything come last."""
-    return [
-        web.get(_TOKENS, token),
-        web.get(f"{_TOKENS}/{{revision:.+}}", token),
-        web.post(f"{_PLACE}/v1/xorbs/{{prefix}}/{_HASH}", post_xorb),
-        web.post(f"{_PLACE}/v1/shards", post_shard_v1),
-        web.post(f"{_PLACE}/v2/shards", post_shard_v2),
-        web.get(f"{_PLACE}/v{{version:[12]}}/reconstructions/{_HASH}", reconstruction),
-        web.get(f"{_PLACE}/v1/chunks/{{prefix}}/{_HASH}", chunk),
-        web.get(_XORB, get_xorb),
-        web.post("/v1/telemetry", telemetry),
-        *(web.route("*", f"/{first}/{{tail:.*}}", unknown) for first in ("xet", "v1", "v2")),
-    ]
+    app.add_routes(
+        [
+            web.get(_TOKENS, token),
+            web.get(f"{_TOKENS}/{{revision:.+}}", token),
+            web.post(f"{_PLACE}/v1/xorbs/{{prefix}}/{_HASH}", post_xorb),
+            web.post(f"{_PLACE}/v1/shards", post_shard_v1),
+            web.post(f"{_PLACE}/v2/shards", post_shard_v2),
+            web.get(f"{_PLACE}/v{{version:[12]}}/reconstructions/{_HASH}", reconstruction),
+            web.get(f"{_PLACE}/v1/chunks/{{prefix}}/{_HASH}", chunk),
+            web.get(_XORB, get_xorb),
+            web.post("/v1/telemetry", telemetry),
+        ]
+    )
+    for prefix in ("/xet/", "/v1/", "/v2/"):
+        app.router.add_route("*", f"{prefix}{{tail:.*}}", unknown)
+        tell_errors(app, prefix, _tell)
+    tell_errors(app, _XORB.partition("{")[0], _tell)

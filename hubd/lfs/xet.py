@@ -336,3 +336,9 @@ def _fetches(
         return Fetch(first, end, start, stop, lfs.signer.sign(right))
 
     return {name: [fetch(name, *span) for span in found] for name, found in spans.items()}
+
+
+async def hashes(lfs: Lfs, oids: Collection[str]) -> dict[str, str]:
+    """What Xet clients call those of these objects that are held as chunks, by SHA-256."""
+    async with lfs.store.read() as conn:
+        return {oid: file.hash for oid, file in (await xet.files(conn, oids)).items()}

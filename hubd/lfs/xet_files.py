@@ -81,6 +81,9 @@ async def _verify(lfs: Lfs, actor: Actor, repo: Repo, file: shard.File) -> _Veri
     verified = await asyncio.to_thread(walk.finish)
     async with lfs.store.read() as conn:
         known = (await xet.files(conn, [file.sha256])).get(file.sha256)
+        if not await objects.links(conn, repo.id, [file.sha256]):
+            # Before the long work: a few chunks, repeated, may be a file of any size.
+            await quota.require_room(lfs, conn, repo, verified.chunks.size)
     if known != verified.file:
         await _require_sha256(lfs, verified.chunks, file.sha256)
     return verified

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hubd.lfs import xet_collect
+from hubd.store import objects, quotas
 from tests.hubkit import World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
 from tests.xetkit import XetClient, floats, noise, sha256
+
+_TRIED = re.compile(r"/v[12]/(?:shards|reconstructions/)")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +36,7 @@ def test_what_is_sent_can_be_fetched_by_every_door(world: World, tmp_path: Path,
     assert [info.sha256 for info in infos] == [sha256(content) for content in contents]
     fresh = XetClient.of(repo, tmp_path / "other")
     assert fresh.download(*infos) == contents
+    assert {"/v2/shards", "/v2/reconstructions/"} <= set(_TRIED.findall(world.hub.log()))
     by_lfs = client(repo)
     for content in contents:
         big = Big(content)
@@ -77,3 +85,60 @@ def test_a_second_version_sends_what_changed(world: World, tmp_path: Path) -> No
         now = _stored(world)
         assert now - before <= 0.05 * size
         before = now
+
+
+def test_what_a_client_remembers_of_one_repository_does_not_spoil_another(
+    world: World, tmp_path: Path
+) -> None:
+    """It keeps lists of chunks by address; the other repository has an address of its own."""
+    home, content = tmp_path / "home", noise(3_000_000, seed=21)
+    private = world.repo("private")
+    XetClient.of(private, home).upload(content)
+    # The same person on the same machine, at a repository whose readers must not see the first.
+    bob = XetClient.of(world.repo(owner="bob"), home, "bob")
+    (info,) = bob.upload(content[:2_000_000])
+    assert bob.download(info) == [content[:2_000_000]]
+
+
+def test_chunks_that_have_gone_are_sent_again(world: World, tmp_path: Path) -> None:
+    """The client remembers them; the hub gives it another address."""
+    repo, content = world.repo(), noise(2_000_000, seed=22)
+    xet = XetClient.of(repo, tmp_path / "home")
+    (info,) = xet.upload(content)
+
+    async def lose(core: Any, _actor: Any) -> None:
+        later, oids = time.time() + 10, [info.sha256]
+        await core.store.write(lambda conn: objects.unlink_unused(conn, repo.id, oids, later))
+        await core.store.write(lambda conn: objects.remove_orphan(conn, info.sha256))
+        assert await xet_collect.collect(core.lfs, later)
+
+    world.inside(lose)
+    (again,) = xet.upload(content)
+    assert again == info
+    assert XetClient.of(repo, tmp_path / "fresh").download(info) == [content]
+
+
+def test_who_may_not_is_refused(world: World, tmp_path: Path) -> None:
+    repo, content = world.repo("private"), noise(100_000, seed=23)
+    (info,) = XetClient.of(repo, tmp_path / "ada").upload(content)
+    bob = XetClient.of(repo, tmp_path / "bob", "bob")
+    files = bob.files(content)
+    assert bob.run("upload", "write", files=files).returncode != 0
+    wanted = [{"hash": info.hash, "size": info.size, "path": str(tmp_path / "out")}]
+    assert bob.run("download", "read", files=wanted).returncode != 0
+    # Nor by the hash, at a repository of his own.
+    own = XetClient.of(world.repo(owner="bob"), tmp_path / "bob", "bob")
+    assert own.run("download", "read", files=wanted).returncode != 0
+
+
+def test_a_refusal_reaches_the_person(world: World, tmp_path: Path) -> None:
+    repo = world.repo()
+
+    async def limit(core: Any, _actor: Any) -> None:
+        await core.store.write(lambda conn: quotas.put(conn, repo_id=repo.id, bytes=5000))
+
+    world.inside(limit)
+    xet = XetClient.of(repo, tmp_path / "home")
+    done = xet.run("upload", "write", files=xet.files(noise(100_000, seed=24)))
+    assert done.returncode != 0
+    assert "413" in done.stderr
