@@ -10,16 +10,16 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from hubd.store import schema
+from hubd.store import schema, schema_xet
 from hubd.store.engine import Connection
 from hubd.store.rows import many, now, one, upserting
 
-_xorbs = schema.xorbs
-_uploads = schema.xorb_uploads
-_files = schema.xet_files
-_spans = schema.xet_file_xorbs
-_chunks = schema.xet_chunks
-_epochs = schema.xet_epochs
+_xorbs = schema_xet.xorbs
+_uploads = schema_xet.xorb_uploads
+_files = schema_xet.xet_files
+_spans = schema_xet.xet_file_xorbs
+_chunks = schema_xet.xet_chunks
+_epochs = schema_xet.xet_epochs
 _links = schema.object_links
 
 
