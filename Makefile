@@ -8,7 +8,7 @@ RUNTIME_PACKAGES := config/debian-packages.txt
 TEST_PACKAGES := $(RUNTIME_PACKAGES) tests/debian-packages.txt
 # What is typed: as far as it is there.
 TYPED := $(wildcard hubd tests benchmarks docs/generate.py)
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --universal \
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate
 
 export LC_ALL := C.UTF-8
@@ -36,6 +36,7 @@ test: ## Install what tests need, check, and run the tests (ARGS='-k name' to ch
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
 	@$(MAKE) --no-print-directory check
+	@tests/clients/fetch.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
 
 .PHONY: check
@@ -55,6 +56,7 @@ bench: ## Print the benchmarks as ratios to other servers, run beside ours
 soak: ## Run the long campaigns: kills, gigabytes, every client (hours)
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
+	@tests/clients/fetch.sh
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 
 .PHONY: docs
@@ -62,10 +64,11 @@ docs: dev-venv ## Write docs/settings.md and config/hubd.toml anew from the decl
 	$(BIN)/python -m docs.generate
 
 .PHONY: lock
-lock: dev-venv ## Resolve pyproject.toml into both lock files (ARGS=--upgrade for newer versions)
-	$(COMPILE) --extra build $(ARGS) --output-file requirements.lock
-	$(COMPILE) --extra build --extra dev --constraint requirements.lock $(ARGS) \
+lock: dev-venv ## Resolve what is asked for into the lock files (ARGS=--upgrade for newer versions)
+	$(COMPILE) pyproject.toml --extra build $(ARGS) --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra build --extra dev --constraint requirements.lock $(ARGS) \
 		--output-file requirements-dev.lock
+	$(COMPILE) tests/clients/python.in $(ARGS) --output-file tests/clients/python.txt
 
 # Installation as a service brings its own targets.
 -include systemd/install.mk

@@ -193,6 +193,7 @@ class Daemon:
             self.http_url = address_of(http_sockets[0], "https" if tls else "http")
         if ssh_sockets:
             self.ssh_url = address_of(ssh_sockets[0], "ssh", "git@")
+        core.http_url = self.http_url
         core.ssh_url = public_ssh_url(config, self.ssh_url)
         await self._serve_http(http_sockets, tls.context if tls else None)
         self._ssh = await ssh.listen(core, ssh_sockets)

@@ -102,6 +102,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int, _meta("Large files of one repository; 0: no limit.", unit="bytes", ge=0, live=True)
     ] = 0
     quota_repo_objects: Annotated[int, _meta("The same, in files.", ge=0, live=True)] = 0
+    parts_above: Annotated[
+        int,
+        _meta(
+            "Objects above this size go in parts, where the client can.",
+            unit="bytes",
+            ge=0,
+            live=True,
+        ),
+    ] = 128 * 1024 * 1024
+    part_size: Annotated[
+        int,
+        _meta(
+            "Size of such a part; more for objects of over 1,000 parts.",
+            unit="bytes",
+            ge=5 * 1024 * 1024,
+            live=True,
+        ),
+    ] = 32 * 1024 * 1024
+    direct_transfers: Annotated[
+        bool,
+        _meta("LFS clients reach the object store themselves, where there is one.", live=True),
+    ] = True
     free_space_floor: Annotated[
         int,
         _meta("Disk that uploads must leave free.", unit="bytes", ge=0, live=True),

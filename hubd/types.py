@@ -138,6 +138,7 @@ class RepoAction(enum.StrEnum):
     ARCHIVE = "archive"
     DELETE = "delete"
     MAINTAIN = "maintain"
+    BREAK_LOCKS = "break_locks"
 
 
 Action = HubAction | NamespaceAction | RepoAction

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from hubd import config, control
 from hubd.app import dismantle
 from hubd.blobs.local import LocalBlobs
+from hubd.core import repos
 from hubd.core.context import Core
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
@@ -26,7 +27,7 @@ from hubd.lfs import Lfs
 from hubd.lfs.signing import Signer
 from hubd.obs.metrics import Metrics
 from hubd.store.engine import Store
-from hubd.types import Actor
+from hubd.types import Actor, RepoRef, Role
 from tests.gitkit import SshKey, Work, repo_dir
 from tests.hubproc import Hub
 
@@ -87,6 +88,12 @@ class World:
         )
         prefix = "" if kind == "model" else f"{kind}s/"
         return Repo(self, number, f"{prefix}{owner}/{name}", f"{owner}/{name}", owner)
+
+    def grant(self, repo: Repo, user: str, role: Role = Role.WRITE) -> None:
+        """Let somebody else in."""
+        kind, _, _ = repo.path.rpartition("s/" + repo.name)
+        ref = RepoRef.parse(kind or "model", repo.name)
+        self.inside(lambda core, actor: repos.grant(core, actor, ref, user, role))
 
     def work(self, user: str = "ada") -> Work:
         """A clone of this person's, with the key at hand."""

@@ -16,7 +16,12 @@ import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
-_HUBD = (sys.executable, "-c", "from hubd.cli import main; main()")
+# As installed: structlog takes the "rich" of the developers' tools where it is (7 MB).
+_HUBD = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['rich'] = None; from hubd.cli import main; main()",
+)
 
 
 class Ready(msgspec.Struct, frozen=True):

@@ -61,12 +61,18 @@ class LfsClient:
     def call(self, path: str, body: Any, **headers: str) -> Reply:
         """POST below the repository's LFS address."""
         data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        sent = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE, **headers}
-        if self.token:
+        return self._ask("POST", path, data, {"Content-Type": MEDIA_TYPE, **headers})
+
+    def get(self, path: str) -> Reply:
+        """GET below the repository's LFS address."""
+        return self._ask("GET", path, None, {})
+
+    def _ask(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Reply:
+        sent = {"Accept": MEDIA_TYPE, **headers}
+        if self.token and "Authorization" not in sent:
             sent |= basic("x", self.token)
-        return self.api.send(
-            "POST", f"/{self.repo.path}.git/info/lfs/{path}", data=data, headers=sent
-        )
+        target = f"/{self.repo.path}.git/info/lfs/{path}"
+        return self.api.send(method, target, data=data, headers=sent)
 
     def batch(self, operation: str, *files: Big, **more: Any) -> dict[str, Any]:
         """A batch that succeeds; its objects by oid."""

@@ -175,7 +175,8 @@ class Blobs(Protocol):
     async def commit_parts(self, handle: str, key: Key, size: int, parts: list[Part]) -> None:
         """Put the parts together and make them visible, when size and SHA-256 are right.
 
-        Raises ``Invalid`` when they are not; the upload is forgotten then.
+        Raises ``Invalid`` when they are not; the upload is forgotten then. After a success it may
+        be called again, until ``discard_parts``: the caller may not have heard of it.
         """
 
     async def discard_parts(self, handle: str) -> None:

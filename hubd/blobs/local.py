@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from hubd.blobs.base import PIECE, Direct, Key, Kind, Part, Stat, Stored
+from hubd.blobs.writers import Writers, until
 from hubd.errors import Invalid, NotFound, Unavailable
 from hubd.obs import failpoints
 
@@ -39,6 +40,7 @@ class LocalBlobs:
         self._parts = root / "parts"
         # Disks, not processors: apart from the loop's default pool, which others wait for.
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+        self._writers = Writers()
 
     async def start(self) -> None:
         """Make the folders; what was half-written is nobody's."""
@@ -93,7 +95,14 @@ class LocalBlobs:
         self, handle: str, number: int, offset: int, pieces: AsyncIterator[bytes], size: int
     ) -> Part:
         """Write at the part's place; a part sent twice overwrites itself."""
-        descriptor = await self._run(_open, self._part_path(handle), os.O_WRONLY)
+        path = self._part_path(handle)
+        with self._writers.one_of(handle) as ended:
+            return await self._write_at(path, number, offset, until(ended, pieces), size)
+
+    async def _write_at(
+        self, path: Path, number: int, offset: int, pieces: AsyncIterator[bytes], size: int
+    ) -> Part:
+        descriptor = await self._run(_open, path, os.O_WRONLY)
         hasher = hashlib.sha256()
         taken = 0
         try:
@@ -114,15 +123,22 @@ class LocalBlobs:
         path = self._part_path(handle)
         if sum(part.size for part in parts) != size:
             raise Invalid("The parts do not add up to the size of the object.")
-        found = await self._run(_hash_file, path)
-        if found != (key.name, size):
-            await self.discard_parts(handle)
-            raise Invalid("The bytes that arrived are not those of this object; upload it again.")
-        await self._run(_publish, path, self._root / key.path)
+        # Who still holds the file open could change it after it was hashed.
+        async with self._writers.none_of(handle):
+            if await self._run(_was_published, path, self._root / key.path):
+                return
+            found = await self._run(_hash_file, path)
+            if found != (key.name, size):
+                await self.discard_parts(handle)
+                text = "The bytes that arrived are not those of this object; upload it again."
+                raise Invalid(text)
+            await self._run(_publish_marked, path, self._root / key.path)
 
     async def discard_parts(self, handle: str) -> None:
-        """Remove the file."""
-        await self._run(_unlink, self._part_path(handle))
+        """Remove the file, and the note of what became of it."""
+        path = self._part_path(handle)
+        await self._run(_unlink, path)
+        await self._run(_unlink, _note_of(path))
 
     async def delete(self, key: Key) -> None:
         """Remove the file."""
@@ -158,8 +174,13 @@ class LocalBlobs:
 
     async def _run(self, work: Callable[[Unpack[Args]], T], *args: *Args) -> T:
         """Run file work in our threads; what the disk says becomes one of our errors."""
+        running = asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The thread may be using a descriptor that the caller is about to close.
+            await asyncio.wait([running])
+            raise
         except FileNotFoundError:
             raise NotFound("This object is not stored here.") from None
         except OSError as error:
@@ -260,6 +281,27 @@ def _publish(path: Path, target: Path) -> None:
     # New fan-out folders need their own entries synced too.
     for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
         _sync_folder(folder)
+
+
+def _note_of(path: Path) -> Path:
+    """Where it says what an upload in parts was found to be."""
+    return path.with_suffix(".done")
+
+
+def _publish_marked(path: Path, target: Path) -> None:
+    """As ``_publish``, so that a second call can tell that the first one has done it."""
+    with _note_of(path).open("w") as note:
+        note.write(target.name)
+        note.flush()
+        os.fsync(note.fileno())
+    _publish(path, target)
+
+
+def _was_published(path: Path, target: Path) -> bool:
+    note = _note_of(path)
+    if path.exists() or not target.exists() or not note.exists():
+        return False
+    return note.read_text() == target.name
 
 
 def _sync_folder(folder: Path) -> None:

@@ -38,6 +38,8 @@ class Core:
     metrics: Metrics
     tasks: Tasks
     refusals: Refusals = field(default_factory=Refusals)
+    # Where HTTP and SSH are reached: what is bound, and what people use.
+    http_url: str = ""
     ssh_url: str = ""
     stopping: bool = False
 

@@ -10,6 +10,7 @@ import structlog
 from hubd.core import leftovers, maintenance, repos
 from hubd.core.context import Core
 from hubd.errors import HubError
+from hubd.lfs import multipart
 from hubd.store import sessions
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ async def housekeeping(core: Core) -> None:
                 await leftovers.sweep(core, time.time() - _HOURLY)
                 await repos.purge_trash(core)
                 await core.store.write(sessions.sweep)
+                await multipart.sweep(core.lfs)
                 await core.packs.sweep()
         except (HubError, OSError) as error:
             log.error("housekeeping.failed", reason=str(error))

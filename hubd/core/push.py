@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from hubd import access
 from hubd.core import leftovers, repos
 from hubd.core.context import Core
 from hubd.core.fetch import Reading
@@ -32,6 +33,9 @@ async def admit(core: Core, actor: Actor, ref: RepoRef) -> Reading:
 
     The author of an open pull request is let in; the checks keep them to its ref.
     """
+    if actor.kind is ActorKind.ANONYMOUS:
+        # Nobody pushes without a name, whatever is there: git's first request costs no look-up.
+        access.require(access.Verdict.SIGN_IN, repos.DOING[RepoAction.PUSH])
     try:
         found = await repos.find(core, actor, ref, RepoAction.PUSH)
     except NotFound:

@@ -44,6 +44,7 @@ DOING = {
     RepoAction.DELETE: "delete this repository",
     RepoAction.MANAGE_ACCESS: "manage who has access to this repository",
     RepoAction.MAINTAIN: "maintain this repository",
+    RepoAction.BREAK_LOCKS: "break the locks of others",
 }
 TRASH_DAYS = 7
 OBJECT_FORMATS = ("sha1", "sha256")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -91,9 +91,11 @@ class Diff(msgspec.Struct, frozen=True):
 _DEFAULT = Limits()
 
 
-async def merge_base(git: Git, path: Path, base: str, head: str) -> str | None:
+async def merge_base(
+    git: Git, path: Path, base: str, head: str, env_extra: Mapping[str, str] | None = None
+) -> str | None:
     """The commit where two histories parted; None if they never met."""
-    out = await git.run(path, "merge-base", args=[base, head], ok_codes=(0, 1))
+    out = await git.run(path, "merge-base", args=[base, head], ok_codes=(0, 1), env_extra=env_extra)
     return out.decode().strip() or None
 
 

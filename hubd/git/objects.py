@@ -57,6 +57,11 @@ class Batch:
     ) -> None:
         await self.close()
 
+    async def start(self) -> None:
+        """Start the child before the first question, so that it is ready by then."""
+        async with self._talk():
+            pass
+
     async def close(self) -> None:
         """End the child."""
         child, self._child = self._child, None

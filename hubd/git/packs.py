@@ -17,6 +17,8 @@ from hubd.errors import Invalid
 
 _TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _PIECE = 256 * 1024
+# In an index the ids come after the magic, the version and the 256 counts of the fan-out table.
+_IDS_AT = 8 + 256 * 4
 # Above this size compression is fast rather than small: most such bytes do not compress anyway.
 _QUICK_ABOVE = 1024 * 1024
 
@@ -89,6 +91,24 @@ class PackWriter:
         self._file.write(digest.digest())
         self._file.flush()
         return self._file.tell()
+
+
+def few_objects(objects: Path, object_format: str, most: int) -> list[str] | None:
+    """The ids in an object folder that holds one pack and nothing else; None if more than ``most``.
+
+    Read from the pack's index, version 2 (gitformat-pack); None too for whatever is not as simple.
+    """
+    if sorted(path.name for path in objects.iterdir()) != ["pack"]:
+        return None
+    indices = list((objects / "pack").glob("*.idx"))
+    size = new_hash(object_format).digest_size
+    if len(indices) != 1 or indices[0].stat().st_size > _IDS_AT + most * (size + 12) + 2 * size:
+        return None
+    data = indices[0].read_bytes()
+    if data[:8] != b"\xfftOc\0\0\0\2":
+        return None
+    end = _IDS_AT + int.from_bytes(data[_IDS_AT - 4 : _IDS_AT], "big") * size
+    return [data[at : at + size].hex() for at in range(_IDS_AT, end, size)]
 
 
 def empty_pack(object_format: str) -> bytes:

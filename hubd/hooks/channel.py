@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from dataclasses import dataclass
 
 from hubd.errors import Invalid
@@ -131,8 +132,11 @@ class HookChannel:
         """Show the person these lines and end the hook with a verdict."""
         text = "".join(f"m {printable(line)}\n" for line in lines)
         data = (text + ("ok\n" if accept else "no\n")).encode("utf-8", "replace")
-        # A pipe holds 64 KiB; a hook that does not read must not hold the loop.
-        await asyncio.to_thread(_write_all, self._to_hook, data)
+        if len(data) <= select.PIPE_BUF:
+            _write_all(self._to_hook, data)  # fits: each call has read the answer before
+        else:
+            # A pipe holds 64 KiB; a hook that does not read must not hold the loop.
+            await asyncio.to_thread(_write_all, self._to_hook, data)
 
     def close(self) -> None:
         """Give all descriptors back; a hook still waiting reads end of file and refuses."""

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from hubd.config import Config
+from hubd.errors import Unavailable
 from hubd.git.objects import Batch
+from hubd.git.packs import few_objects
 from hubd.git.process import Git
 from hubd.git.refs import Refs
 from hubd.hooks.channel import RefUpdate
@@ -27,6 +29,8 @@ _FEW = 20_000
 # How far, and in how large commits, a fast-forward is looked for without a child.
 _NEAR = 8
 _SMALL = 65536
+# A push of so few objects is listed without a child of its own.
+_FEW_OBJECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,17 @@ class PushContext:
     async def _list_objects(self) -> AsyncGenerator[list[ObjectFacts], None]:
         if self.quarantine is None:
             return
-        async with aclosing(self.git.list_new_objects(self.path, self.quarantine)) as portions:
-            async for portion in portions:
-                yield [ObjectFacts(oid, kind, size) for oid, kind, size in portion]
+        few = await asyncio.to_thread(
+            few_objects, self.quarantine, self.repo.object_format, _FEW_OBJECTS
+        )
+        if few is not None:
+            infos = await self.batch.info_many(few)
+            if None in infos:
+                raise Unavailable("git could not list the pushed objects.")
+            yield [ObjectFacts(info.oid, info.kind, info.size) for info in infos if info]
+            return
+        async for line in self.git.list_new_objects(self.path, self.quarantine):
+            yield [ObjectFacts(oid, kind, size) for oid, kind, size in line]
 
     async def is_fast_forward(self, update: RefUpdate) -> bool:
         """Whether the ref only moves forward; creation and deletion do not count as such."""

@@ -19,7 +19,7 @@ import structlog
 
 from hubd import access
 from hubd.config import Config
-from hubd.errors import Bug, Busy, HubError, Invalid, Refused, Unavailable
+from hubd.errors import Bug, Busy, HubError, Invalid, NotFound, Refused, Unavailable
 from hubd.git.objects import Batch
 from hubd.git.process import Git
 from hubd.git.refcache import Flux, RefCache
@@ -34,6 +34,7 @@ from hubd.store import audit, discussions, pushes, queries, repos, rules
 from hubd.store.engine import Connection, Store
 from hubd.store.pushes import Push, RefMove
 from hubd.store.repos import Repo
+from hubd.store.rules import RefRule
 from hubd.types import Actor, Finding, Level, RepoAction, Role
 
 log = structlog.get_logger()
@@ -59,6 +60,8 @@ class PushSession:
     is_settling: bool = False
     recorded: bool = False
     names: frozenset[str] = frozenset()
+    # The default branch was there when the checks ran, and this push does not delete it.
+    has_default: bool = False
     findings: list[Finding] = field(default_factory=list)
     failure: HubError | None = None
     flux: Flux | None = None
@@ -174,20 +177,6 @@ class Pipeline:
                 f"A push may change at most {self.config.refs_per_push} refs.",
                 hint="Push them in several portions.",
             )
-        async with self.store.read() as conn:
-            # Rights may have gone since the push began.
-            found = await queries.repo_access(conn, session.repo.ref, session.actor.user_id)
-            ref_rules = await rules.for_repo(conn, session.repo.id)
-        role = Role.NONE
-        if found is not None and found.repo.id == session.repo.id:
-            facts = access.repo_facts(found)
-            # The check of pull requests looks closer at who may push to which of them.
-            to_pulls = all(is_pull_ref(update.ref) for update in call.updates)
-            action = RepoAction.DISCUSS if to_pulls else RepoAction.PUSH
-            access.require(access.decide(session.actor, action, facts), "push here")
-            role = access.repo_role(session.actor, facts)
-        else:
-            access.require(access.Verdict.HIDE, "push here")
         env = {
             key: value
             for key, value in call.environ.items()
@@ -195,8 +184,14 @@ class Pipeline:
             or key == "GIT_QUARANTINE_PATH"
         }
         quarantine = env.get("GIT_QUARANTINE_PATH")
-        refs = await self.refs.get(session.path)
         async with Batch(self.git, session.path, env) as batch:
+            # The child gets ready while the rights are looked up.
+            await batch.start()
+            role, ref_rules = await self._rights(session, call)
+            refs = await self.refs.get(session.path)
+            default = f"refs/heads/{session.repo.default_branch}"
+            gone = any(update.deletes and update.ref == default for update in call.updates)
+            session.has_default = refs.oid_of(default) is not None and not gone
             ctx = PushContext(
                 config=self.config,
                 store=self.store,
@@ -217,13 +212,34 @@ class Pipeline:
             said = await asyncio.gather(*(check.run(ctx) for check in CHECKS))
             return [finding for findings in said for finding in findings]
 
+    async def _rights(self, session: PushSession, call: HookCall) -> tuple[Role, Sequence[RefRule]]:
+        """The pusher's role and the rules; rights may have gone since the push began."""
+        async with self.store.read() as conn:
+            found = await queries.repo_access(conn, session.repo.ref, session.actor.user_id)
+            ref_rules = await rules.for_repo(conn, session.repo.id)
+        if found is None or found.repo.id != session.repo.id:
+            raise NotFound("Repository not found.")
+        facts = access.repo_facts(found)
+        # The check of pull requests looks closer at who may push to which of them.
+        to_pulls = all(is_pull_ref(update.ref) for update in call.updates)
+        action = RepoAction.DISCUSS if to_pulls else RepoAction.PUSH
+        access.require(access.decide(session.actor, action, facts), "push here")
+        return access.repo_role(session.actor, facts), ref_rules
+
     async def _post(self, session: PushSession, call: HookCall) -> None:
         if session.push_id is None or not session.may_go_on:
             raise Invalid("The hook was called out of turn.")
         session.has_moved = True
         # git names exactly the refs that it moved.
         applied = [RefMove(u.ref, u.old, u.new) for u in call.updates]
-        finish = partial(self._finish, session.repo.id, session.path, session.push_id, applied)
+        finish = partial(
+            self._finish,
+            session.repo.id,
+            session.path,
+            session.push_id,
+            applied,
+            has_default=session.has_default,
+        )
         # The refs have moved, so there is no way back: the client waits for the record.
         await _insist(finish, "finish a push")
         session.recorded = True
@@ -232,11 +248,17 @@ class Pipeline:
         await afail("push.after_finish")
 
     async def _finish(
-        self, repo_id: int, path: Path, push_id: int, applied: Sequence[RefMove]
+        self,
+        repo_id: int,
+        path: Path,
+        push_id: int,
+        applied: Sequence[RefMove],
+        *,
+        has_default: bool = False,
     ) -> None:
         """The one transaction that records a push, its ref moves and their events."""
         await afail("push.before_finish")
-        branch = await self._new_default(repo_id, path, applied)
+        branch = None if has_default else await self._new_default(repo_id, path, applied)
 
         async def work(conn: Connection) -> None:
             by = await pushes.finish(conn, push_id, applied)

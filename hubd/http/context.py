@@ -101,13 +101,18 @@ def public_url(request: web.Request) -> str:
     return f"{'https' if request.secure else 'http'}://{name}:{port}"
 
 
+def stranger(request: web.Request, channel: Channel) -> Actor:
+    """Nobody in particular, as seen through this request."""
+    return Actor.anonymous(channel, client_address(request), request_id(request))
+
+
 async def actor_of(request: web.Request, channel: Channel) -> Actor:
     """Who asks, by the ``Authorization`` header; anonymous without one.
 
     Any Basic user name goes with a valid token. Raises ``SignInNeeded`` for a credential that is
     not valid, also where none would be needed.
     """
-    seen = Actor.anonymous(channel, client_address(request), request_id(request))
+    seen = stranger(request, channel)
     header = request.headers.get("Authorization")
     if header is None:
         return seen
@@ -219,10 +224,12 @@ def _observe(request: web.Request, status: int, seconds: float) -> None:
     route = resource.canonical if resource is not None else "none"
     metrics.http_requests_total.labels(route, request.method, str(status)).inc()
     metrics.http_request_seconds.labels(route).observe(seconds)
+    # A ticket is a right to its bearer, who should not be whoever reads the log.
+    path = route if "ticket" in request.match_info else request.path
     log.info(
         "http.request",
         method=request.method,
-        path=request.path,
+        path=path,
         status=status,
         ms=round(seconds * 1000, 1),
         request_id=request["request_id"],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any
 
 import msgspec
@@ -11,106 +9,18 @@ from aiohttp import web
 
 from hubd import lfs
 from hubd.core import repos
-from hubd.errors import (
-    Conflict,
-    Denied,
-    HubError,
-    Invalid,
-    NotFound,
-    QuotaExceeded,
-    SignInNeeded,
-    TooLarge,
-)
-from hubd.http import ranges
-from hubd.http.context import actor_of, core_of, note_denied, public_url, request_id
+from hubd.errors import Conflict, Denied, Invalid
+from hubd.http import lfs_parts, ranges
+from hubd.http.context import core_of, public_url
+from hubd.http.lfs_wire import TICKET, of_repo, parse, reply, ticket_of, to_the_end, told
 from hubd.http.smart import REPO
-from hubd.lfs import batch, content
+from hubd.lfs import batch, content, direct
 from hubd.lfs.batch import Answer, Wanted
-from hubd.lfs.signing import ObjectTicket
-from hubd.types import Actor, ActorKind, Channel, RepoAction, RepoRef
+from hubd.lfs.status import status_of
+from hubd.types import Actor, RepoAction, RepoRef
 
-MEDIA_TYPE = "application/vnd.git-lfs+json"
-MAX_BODY = 8 * 1024 * 1024
-_TICKET = "/-/lfs/{ticket}"
-# What the protocol wants for each kind, where it differs from the kind's own status.
-_STATUS: dict[type[HubError], int] = {Invalid: 422, QuotaExceeded: 507}
-
-RepoHandler = Callable[[web.Request, Actor, RepoRef], Awaitable[web.StreamResponse]]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def status_of(error: HubError) -> int:
-    """The status that LFS clients understand."""
-    return _STATUS.get(type(error), error.status)
-
-
-def failure(request: web.Request, error: HubError) -> web.Response:
-    """A whole reply that is an error."""
-    headers = {}
-    if isinstance(error, SignInNeeded):
-        challenge = 'Basic realm="hubd", charset="UTF-8"'
-        headers = {"LFS-Authenticate": challenge, "WWW-Authenticate": challenge}
-    retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(retry_after)))
-    body = {"message": error.sentence, "request_id": request_id(request)}
-    return reply(body, status_of(error), headers)
-
-
-def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer in the protocol's media type."""
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, content_type=MEDIA_TYPE, headers=headers
-    )
-
-
-def told(handler: Handler) -> Handler:
-    """Errors in the protocol's own shape."""
-
-    @wraps(handler)
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except HubError as error:
-            note_denied(request, error)
-            return failure(request, error)
-
-    return guarded
-
-
-def of_repo(handler: RepoHandler) -> Handler:
-    """Who asks, and of which repository.
-
-    For a stranger a repository that is private and one that is not there are the same 401.
-    """
-
-    @told
-    @wraps(handler)
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        actor = await actor_of(request, Channel.HTTP)
-        match = request.match_info
-        try:
-            ref = RepoRef.from_path(f"{match['prefix']}{match['namespace']}/{match['name']}")
-            return await handler(request, actor, ref)
-        except NotFound:
-            if actor.kind is ActorKind.ANONYMOUS:
-                raise SignInNeeded("Sign in with a token.") from None
-            raise
-
-    return guarded
-
-
-async def parse(request: web.Request, kind: type[msgspec.Struct]) -> Any:
-    """The body as one of the protocol's requests; raises ``Invalid`` or ``TooLarge``."""
-    data = bytearray()
-    async for piece in ranges.body(request):
-        data += piece
-        if len(data) > MAX_BODY:
-            raise TooLarge("The request is too large.")
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"The request cannot be understood: {error}.") from None
+# The ways to upload that we know, the better ones first.
+_TRANSFERS = (lfs_parts.GIFTLESS, lfs_parts.HUGGING_FACE, "basic")
 
 
 class BatchRequest(msgspec.Struct):
@@ -121,6 +31,8 @@ class BatchRequest(msgspec.Struct):
     transfers: list[str] = []
     hash_algo: str = "sha256"
     ref: dict[str, Any] | None = None
+    # Sent by CSGHub's SDK alone, which knows no other way than parts.
+    upload_id: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @of_repo
@@ -131,24 +43,45 @@ async def objects_batch(request: web.Request, actor: Actor, ref: RepoRef) -> web
         raise Invalid("The operation is upload or download.")
     if asked.hash_algo != "sha256":
         raise Conflict("Objects are named by their SHA-256 here.")
-    if asked.transfers and "basic" not in asked.transfers:
+    offered = asked.transfers or ["basic"]
+    known = [name for name in _TRANSFERS if name in offered]
+    if not known:
         raise Invalid("This server knows the basic transfer.")
     core = core_of(request)
-    uploading = asked.operation == "upload"
-    action = RepoAction.PUSH if uploading else RepoAction.READ
-    repo = (await repos.find(core, actor, ref, action)).repo
-    decide = batch.upload if uploading else batch.download
-    answers = await decide(core.lfs, actor, repo, asked.objects)
     origin = public_url(request)
-    body = {
-        "transfer": "basic",
-        "hash_algo": "sha256",
-        "objects": [_rendered(core.lfs, origin, answer) for answer in answers],
-    }
-    return reply(body)
+    if asked.operation == "download":
+        repo = (await repos.find(core, actor, ref, RepoAction.READ)).repo
+        answers = await batch.download(core.lfs, actor, repo, asked.objects)
+        bodies = [_rendered(core.lfs, origin, answer) for answer in answers]
+        return reply({"transfer": "basic", "hash_algo": "sha256", "objects": bodies})
+    repo = (await repos.find(core, actor, ref, RepoAction.PUSH)).repo
+    insists = asked.upload_id is not msgspec.UNSET
+    answers = await batch.upload(
+        core.lfs,
+        actor,
+        repo,
+        asked.objects,
+        parts_above=_parts_above(core.config.parts_above, known, insists=insists),
+        again=insists,
+        # Other clients do not send the headers that the object store wants to see.
+        may_go_direct=request.headers.get("User-Agent", "").startswith("git-lfs/"),
+    )
+    way = known[0] if any(answer.session for answer in answers) else "basic"
+    padding = 0 if insists else lfs_parts.PADDING
+    bodies = [_rendered(core.lfs, origin, answer, way, padding) for answer in answers]
+    return reply({"transfer": way, "hash_algo": "sha256", "objects": bodies})
 
 
-def _rendered(service: lfs.Lfs, origin: str, answer: Answer) -> dict[str, Any]:
+def _parts_above(limit: int, known: list[str], *, insists: bool) -> int | None:
+    """The size above which this client sends parts; None if it cannot."""
+    if known == ["basic"]:
+        return None
+    return limit if "basic" in known and not insists else -1
+
+
+def _rendered(
+    service: lfs.Lfs, origin: str, answer: Answer, way: str = "basic", padding: int = 0
+) -> dict[str, Any]:
     body: dict[str, Any] = {"oid": answer.oid, "size": answer.size}
     if answer.error is not None:
         text = answer.error.sentence
@@ -159,24 +92,23 @@ def _rendered(service: lfs.Lfs, origin: str, answer: Answer) -> dict[str, Any]:
         return body
     href = f"{origin}/-/lfs/{service.signer.sign(ticket)}"
     seconds = batch.UPLOAD_SECONDS if ticket.may_write else batch.DOWNLOAD_SECONDS
-    action = {"href": href, "expires_in": seconds}
+    action: dict[str, Any] = {"href": href, "expires_in": seconds}
+    if answer.direct is not None:
+        link = answer.direct
+        action = {"href": link.href, "header": link.headers, "expires_in": link.expires_in}
     if not ticket.may_write:
         return body | {"actions": {"download": action}}
     verify = {"href": f"{href}/verify", "expires_in": seconds}
-    return body | {"actions": {"upload": action, "verify": verify}}
-
-
-def _ticket(request: web.Request, *, may_write: bool) -> ObjectTicket:
-    ticket = core_of(request).lfs.signer.check(ObjectTicket, request.match_info["ticket"])
-    if ticket.may_write is not may_write:
-        raise Denied("This address is for the other direction.")
-    return ticket
+    if answer.session is None:
+        return body | {"actions": {"upload": action, "verify": verify}}
+    sending = lfs_parts.actions(service, origin, href, answer.session, way, padding)
+    return body | {"actions": sending | {"verify": verify}}
 
 
 @told
 async def put_object(request: web.Request) -> web.StreamResponse:
     """The bytes of an upload."""
-    ticket = _ticket(request, may_write=True)
+    ticket = ticket_of(request, may_write=True)
     if request.content_length is not None and request.content_length != ticket.size:
         raise Invalid(f"The object has {ticket.size} bytes, not {request.content_length}.")
     core = core_of(request)
@@ -189,7 +121,7 @@ async def put_object(request: web.Request) -> web.StreamResponse:
 @told
 async def get_object(request: web.Request) -> web.StreamResponse:
     """The bytes of a download, whole or a range."""
-    ticket = _ticket(request, may_write=False)
+    ticket = ticket_of(request, may_write=False)
     core = core_of(request)
     service = core.lfs
     await repos.by_id(core, ticket.repo_id)
@@ -218,11 +150,14 @@ class VerifyRequest(msgspec.Struct):
 @told
 async def verify(request: web.Request) -> web.StreamResponse:
     """Whether an upload has arrived."""
-    ticket = _ticket(request, may_write=True)
+    ticket = ticket_of(request, may_write=True)
     asked: VerifyRequest = await parse(request, VerifyRequest)
     if asked.oid != ticket.oid:
         raise Denied("This address is for another object.")
-    link = await content.link(core_of(request).lfs, ticket.repo_id, ticket.oid)
+    core = core_of(request)
+    repo = await repos.by_id(core, ticket.repo_id)
+    await to_the_end(request, direct.adopt(core.lfs, repo, ticket))
+    link = await content.link(core.lfs, ticket.repo_id, ticket.oid)
     if link.size != asked.size:
         raise Invalid(f"The object has {link.size} bytes, not {asked.size}.")
     return reply({})
@@ -232,7 +167,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses of LFS."""
     return [
         web.post(f"/{REPO}/info/lfs/objects/batch", objects_batch),
-        web.put(_TICKET, put_object),
-        web.get(_TICKET, get_object),
-        web.post(f"{_TICKET}/verify", verify),
+        web.put(TICKET, put_object),
+        web.get(TICKET, get_object),
+        web.post(f"{TICKET}/verify", verify),
     ]

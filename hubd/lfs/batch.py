@@ -12,9 +12,11 @@ from typing import Any
 
 import msgspec
 
+from hubd.blobs.base import Link
 from hubd.errors import HubError, Invalid, NotFound, QuotaExceeded, TooLarge
-from hubd.lfs import content, quota
+from hubd.lfs import content, direct, multipart, quota
 from hubd.lfs.context import Lfs
+from hubd.lfs.multipart import Session
 from hubd.lfs.signing import ObjectTicket
 from hubd.store.repos import Repo
 from hubd.types import Actor
@@ -33,12 +35,18 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What to do about one object: use the ticket, or nothing (it is there), or an error."""
+    """What to do about one object: use the ticket, or nothing (it is there), or an error.
+
+    With a ``session`` it is sent in parts, with ``direct`` from or to the object store itself; the
+    ticket then serves for what comes after.
+    """
 
     oid: str
     size: int
     ticket: ObjectTicket | None = None
     error: HubError | None = None
+    session: Session | None = None
+    direct: Link | None = None
 
 
 def check_count(wanted: Sequence[Wanted]) -> None:
@@ -70,6 +78,7 @@ async def download(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted])
     check_count(wanted)
     sizes, answers = _checked(wanted)
     found = await content.links(lfs, repo.id, sizes)
+    addresses = await direct.downloads(lfs, found, DOWNLOAD_SECONDS)
     for oid, size in sizes.items():
         link = found.get(oid)
         if link is None:
@@ -79,18 +88,31 @@ async def download(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted])
             error2 = Invalid(f"The object has {link.size} bytes, not {size}.")
             answers.append(Answer(oid, link.size, error=error2))
         else:
-            answers.append(Answer(oid, size, _ticket(actor, repo, oid, size, DOWNLOAD_SECONDS)))
+            ticket = _ticket(actor, repo, oid, size, DOWNLOAD_SECONDS)
+            answers.append(Answer(oid, size, ticket, direct=addresses.get(oid)))
     return answers
 
 
-async def upload(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted]) -> list[Answer]:
+async def upload(
+    lfs: Lfs,
+    actor: Actor,
+    repo: Repo,
+    wanted: Sequence[Wanted],
+    *,
+    parts_above: int | None = None,
+    again: bool = False,
+    may_go_direct: bool = False,
+) -> list[Answer]:
     """Tickets for what has to be sent; the actor may push.
 
-    What the repository has, or the actor may read elsewhere, needs no sending.
+    What the repository has, or the actor may read elsewhere, needs no sending, unless the client
+    insists (``again``). All objects are sent in parts if one of them has more than ``parts_above``
+    bytes, since a client can only be told one way for the whole batch.
     """
     check_count(wanted)
     sizes, answers = _checked(wanted)
     found = await content.links(lfs, repo.id, sizes)
+    have: dict[str, int] = {}
     missing: dict[str, int] = {}
     for oid, size in sizes.items():
         link = found.get(oid)
@@ -100,25 +122,61 @@ async def upload(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted]) -
             error = Invalid(f"The object has {link.size} bytes, not {size}.")
             answers.append(Answer(oid, size, error=error))
         else:
-            answers.append(Answer(oid, size))
-    return answers + await _missing(lfs, actor, repo, missing)
-
-
-async def _missing(lfs: Lfs, actor: Actor, repo: Repo, sizes: dict[str, int]) -> list[Answer]:
-    if not sizes:
-        return []
+            have[oid] = size
     try:
-        adopted = await content.adopt(lfs, actor, repo, sizes)
-        rest = {oid: size for oid, size in sizes.items() if oid not in adopted}
-        await quota.require_disk(lfs, sum(rest.values()))
-        async with lfs.store.read() as conn:
-            await quota.require_room(lfs, conn, repo, sum(rest.values()), len(rest))
+        adopted = await _adopted(lfs, actor, repo, missing)
     except QuotaExceeded as error:
         # All or nothing: a push that stops half-way helps nobody.
-        return [Answer(oid, size, error=error) for oid, size in sizes.items()]
-    return [Answer(oid, size) for oid, size in adopted.items()] + [
-        Answer(oid, size, _ticket(actor, repo, oid, size, UPLOAD_SECONDS, may_write=True))
-        for oid, size in rest.items()
+        return answers + [Answer(oid, size, error=error) for oid, size in missing.items()]
+    have |= adopted
+    rest = {oid: size for oid, size in missing.items() if oid not in adopted}
+    if again:
+        rest, have = rest | have, {}
+    answers += [Answer(oid, size) for oid, size in have.items()]
+    if parts_above is not None and any(size > parts_above for size in rest.values()):
+        return answers + await _in_parts(lfs, actor, repo, rest)
+    return answers + await _whole(lfs, actor, repo, rest, may_go_direct=may_go_direct)
+
+
+async def _adopted(lfs: Lfs, actor: Actor, repo: Repo, missing: dict[str, int]) -> dict[str, int]:
+    """What needs no sending after all; raises ``QuotaExceeded`` when the rest does not fit."""
+    if not missing:
+        return {}
+    adopted = await content.adopt(lfs, actor, repo, missing)
+    rest = [size for oid, size in missing.items() if oid not in adopted]
+    await quota.require_disk(lfs, sum(rest))
+    async with lfs.store.read() as conn:
+        await quota.require_room(lfs, conn, repo, sum(rest), len(rest))
+    return adopted
+
+
+async def _in_parts(lfs: Lfs, actor: Actor, repo: Repo, sizes: dict[str, int]) -> list[Answer]:
+    sessions = await multipart.begin(lfs, actor, repo, sizes)
+    return [
+        Answer(
+            oid,
+            session.upload.size,
+            _ticket(actor, repo, oid, session.upload.size, multipart.SECONDS, may_write=True),
+            session=session,
+        )
+        for oid, session in sessions.items()
+    ]
+
+
+async def _whole(
+    lfs: Lfs, actor: Actor, repo: Repo, sizes: dict[str, int], *, may_go_direct: bool
+) -> list[Answer]:
+    links: dict[str, Link] = {}
+    if may_go_direct:
+        links = await direct.upload(lfs, actor, repo, sizes, UPLOAD_SECONDS)
+    return [
+        Answer(
+            oid,
+            size,
+            _ticket(actor, repo, oid, size, UPLOAD_SECONDS, may_write=True),
+            direct=links.get(oid),
+        )
+        for oid, size in sizes.items()
     ]
 
 

@@ -39,10 +39,17 @@ class ObjectTicket(Ticket, frozen=True, kw_only=True):
 
 
 class PartTicket(Ticket, frozen=True, kw_only=True):
-    """Part ``number`` of an upload in parts; 0 stands for finishing it."""
+    """Part ``number`` of an upload in parts."""
 
     upload_id: str
     number: int
+
+
+class KeyTicket(Ticket, frozen=True, kw_only=True):
+    """The large files of one repository, for whom an SSH key stands for; ``may_write`` to send."""
+
+    fingerprint: str
+    may_write: bool = False
 
 
 class Signer:

@@ -30,12 +30,15 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A file that is what it says: its list, the xorbs it needs, the chunks to be found by."""
+    """A file that is what it says."""
 
-    file: xet.File
+    held: xet.Held
     chunks: ChunkList
-    spans: list[xet.Span]
-    offered: list[xet.Chunk]
+
+    @property
+    def oid(self) -> str:
+        """Its SHA-256."""
+        return self.held.file.oid
 
 
 async def register(
@@ -58,7 +61,7 @@ async def register(
             # An empty file has no chunks; clients commit it as an ordinary one.
             if file.count:
                 found = await _verify(lfs, actor, repo, file)
-                verified[found.file.oid] = found
+                verified[found.oid] = found
             done += 1
             told(done, total)
         is_new |= await _record(lfs, actor, repo, verified)
@@ -84,7 +87,7 @@ async def _verify(lfs: Lfs, actor: Actor, repo: Repo, file: shard.File) -> _Veri
         if not await objects.links(conn, repo.id, [file.sha256]):
             # Before the long work: a few chunks, repeated, may be a file of any size.
             await quota.require_room(lfs, conn, repo, verified.chunks.size)
-    if known != verified.file:
+    if known != verified.held.file:
         await _require_sha256(lfs, verified.chunks, file.sha256)
     return verified
 
@@ -141,12 +144,12 @@ class _Walk:
         if xethash.file_hash(self._tree.root()) != self._file.hash:
             raise Invalid("A file of the shard does not have the hash of its chunks.")
         assert self._file.sha256 is not None, "looked at first"  # noqa: S101
-        return _Verified(
+        held = xet.Held(
             xet.File(self._file.sha256, xethash.to_text(self._file.hash)),
-            ChunkList(self._list.build(self._file.hash)),
             [xet.Span(name, first, end) for name, (first, end) in self._spans.items()],
             [xet.Chunk(digest, name, place) for (digest, name), place in self._offered.items()],
         )
+        return _Verified(held, ChunkList(self._list.build(self._file.hash)))
 
 
 async def _record(lfs: Lfs, actor: Actor, repo: Repo, verified: dict[str, _Verified]) -> bool:
@@ -185,13 +188,13 @@ async def _store_list(lfs: Lfs, oid: str, chunks: ChunkList) -> None:
 async def _write(
     conn: Connection, lfs: Lfs, actor: Actor, repo: Repo, verified: Sequence[_Verified]
 ) -> bool:
-    sizes = {found.file.oid: found.chunks.size for found in verified}
+    sizes = {found.oid: found.chunks.size for found in verified}
     linked = await objects.links(conn, repo.id, sizes)
     new = [size for oid, size in sizes.items() if oid not in linked]
     if new:
         await quota.require_room(lfs, conn, repo, sum(new), len(new))
-    for found in verified:
-        await objects.add(conn, found.file.oid, found.chunks.size)
-        await xet.add_file(conn, found.file, found.spans, found.offered)
+    for oid, size in sizes.items():
+        await objects.add(conn, oid, size)
+    await xet.add_files(conn, [found.held for found in verified])
     await objects.link(conn, repo.id, sizes, actor.user_id)
     return bool(new)

@@ -16,24 +16,34 @@ _SERVICES = {
     "git upload-pack": "upload-pack",
     "git-receive-pack": "receive-pack",
     "git receive-pack": "receive-pack",
+    "git-lfs-authenticate": "lfs-authenticate",
+    "git-lfs-transfer": "lfs-transfer",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class GitCommand:
-    """A service and the repository it is asked of."""
+class Command:
+    """A service, the repository it is asked of, and for LFS the direction."""
 
     service: str
     ref: RepoRef
+    uploads: bool = False
 
 
-def parse_command(text: str) -> GitCommand:
-    """``git-upload-pack 'PATH'`` or ``git-receive-pack 'PATH'``; raises ``Invalid``."""
+def parse_command(text: str) -> Command:
+    """``git-upload-pack 'PATH'``, ``git-lfs-transfer 'PATH' upload`` …; raises ``Invalid``."""
     if len(text) > MAX_COMMAND:
         raise Invalid("The command is too long.")
     for verb, service in _SERVICES.items():
-        if text.startswith(verb + " "):
-            return GitCommand(service, RepoRef.from_path(_unquote(text[len(verb) + 1 :])))
+        if not text.startswith(verb + " "):
+            continue
+        rest, uploads = text[len(verb) + 1 :], False
+        if service.startswith("lfs-"):
+            rest, _, operation = rest.rstrip(" ").rpartition(" ")
+            if operation not in {"upload", "download"}:
+                raise Invalid("The operation is upload or download.")
+            uploads = operation == "upload"
+        return Command(service, RepoRef.from_path(_unquote(rest)), uploads)
     raise Invalid("This server offers git only: no shell, no files, no forwarding.")
 
 

@@ -16,7 +16,8 @@ from asyncssh.kex import get_kex_algs
 
 from hubd.core import identity
 from hubd.core.context import Core
-from hubd.ssh.session import WINDOW, GitSession
+from hubd.ssh.input import WINDOW
+from hubd.ssh.session import GitSession
 from hubd.types import Actor, Channel, plain_address
 
 log = structlog.get_logger()
@@ -189,11 +190,14 @@ class Connection(asyncssh.SSHServer):
         if self._conn is not None:
             self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "The server is stopping.")
 
+    @property
+    def signed_by(self) -> str:
+        """The fingerprint of the key that signed; empty before."""
+        return self._signed_by or ""
+
     async def actor(self, request_id: str) -> Actor | None:
         """Who signed in, looked up afresh, since a key may have gone since."""
-        if self._signed_by is None:
-            return None
-        return await identity.by_key(self._core, self._signed_by, self._seen(request_id))
+        return await identity.by_key(self._core, self.signed_by, self._seen(request_id))
 
     def _seen(self, request_id: str) -> Actor:
         return Actor.anonymous(Channel.SSH, self.address, request_id)

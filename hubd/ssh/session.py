@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -13,10 +12,13 @@ import structlog
 from hubd.core import auditing, fetch, push
 from hubd.core.context import Core
 from hubd.core.packcache import Answer
-from hubd.errors import HubError, Invalid, NotFound
+from hubd.errors import HubError, NotFound
 from hubd.pktline import FLUSH, err_packet
 from hubd.procs import Child
-from hubd.ssh.command import GitCommand, parse_command
+from hubd.ssh import lfs
+from hubd.ssh.command import Command, parse_command
+from hubd.ssh.input import Input
+from hubd.ssh.lfs_transfer import Transfer
 from hubd.types import Actor
 
 if TYPE_CHECKING:
@@ -24,89 +26,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _READ = 256 * 1024
-# asyncssh grants a full window with the first byte that it delivers after a pause, whatever it
-# still holds: it must be able to deliver a whole window without being paused again, or it holds
-# ever more.
-WINDOW = 1024 * 1024
-_PAUSE_AT = 2 * WINDOW
-_RESUME_AT = WINDOW // 2
-
-
-class Input:
-    """What the client sends, bounded: the channel is paused while we hold enough."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-        self._ended = False
-        self._arrived = asyncio.Event()
-        self.channel: asyncssh.SSHServerChannel[bytes] | None = None
-
-    def add(self, data: bytes) -> None:
-        """Called by asyncssh."""
-        self._pieces.append(data)
-        self._size += len(data)
-        self._arrived.set()
-        if self._size > _PAUSE_AT and self.channel is not None:
-            self.channel.pause_reading()
-
-    def end(self) -> None:
-        """No more will come."""
-        self._ended = True
-        self._arrived.set()
-
-    async def read(self) -> bytes:
-        """The next piece; empty at the end."""
-        while not self._pieces:
-            if self._ended:
-                return b""
-            self._arrived.clear()
-            await self._arrived.wait()
-        piece = self._pieces.popleft()
-        self._size -= len(piece)
-        if self._size <= _RESUME_AT and self.channel is not None:
-            self.channel.resume_reading()
-        return piece
-
-    def unread(self, data: bytes) -> None:
-        """Put back what was read too much."""
-        if data:
-            self._pieces.appendleft(data)
-            self._size += len(data)
-
-    async def read_request(self) -> bytes | None:
-        """One request of protocol v2, up to its flush packet; None at the end of the talk."""
-        body = bytearray()
-        position = 0
-        while True:
-            while len(body) >= position + 4:
-                length = _length(bytes(body[position : position + 4]))
-                if length == 0:
-                    end = position + 4
-                    self.unread(bytes(body[end:]))
-                    return bytes(body[:end]) if position else None
-                position += max(length, 4)
-                fetch.check_request_size(position)
-            piece = await self.read()
-            if not piece:
-                if body:
-                    raise Invalid("The request was cut off.")
-                return None
-            body += piece
-
-
-def _length(head: bytes) -> int:
-    try:
-        length = int(head, 16)
-    except ValueError:
-        raise Invalid("The request is not in pkt-line form.") from None
-    if length == 3 or not head.isalnum():  # noqa: PLR2004
-        raise Invalid("The request is not in pkt-line form.")
-    return length
 
 
 class GitSession(asyncssh.SSHServerSession[bytes]):
-    """A channel: exactly one git command, or a greeting."""
+    """A channel: exactly one command, or a greeting."""
 
     def __init__(self, core: Core, connection: Connection) -> None:
         self._core = core
@@ -203,6 +126,12 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
             return 0
         command = parse_command(text)
         log.info("ssh.command", actor=actor.name, service=command.service, repo=command.ref.path)
+        if command.service == "lfs-authenticate":
+            await self.write(await lfs.authenticate(self._core, actor, self._connection, command))
+            return 0
+        if command.service == "lfs-transfer":
+            await Transfer(self._core, actor, command, self._input, self.write).serve()
+            return 0
         channel = self._channel
         assert channel is not None, "a command comes over a channel"  # noqa: S101
         protocol = fetch.check_protocol(channel.get_environment().get("GIT_PROTOCOL"))
@@ -210,7 +139,7 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
             return await self._receive(actor, command, protocol)
         return await self._upload(actor, command, protocol)
 
-    async def _upload(self, actor: Actor, command: GitCommand, protocol: str) -> int:
+    async def _upload(self, actor: Actor, command: Command, protocol: str) -> int:
         reading = await fetch.admit(self._core, actor, command.ref)
         if "version=2" not in protocol.split(":"):
             async with fetch.answer_v0(self._core, reading, protocol, stateless=False) as child:
@@ -232,7 +161,7 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
                 await self.write(err_packet(error.sentence) + FLUSH)
                 return 1
 
-    async def _receive(self, actor: Actor, command: GitCommand, protocol: str) -> int:
+    async def _receive(self, actor: Actor, command: Command, protocol: str) -> int:
         reading = await push.admit(self._core, actor, command.ref)
         async with push.receive(self._core, reading, protocol, stateless=False) as running:
             return await self._converse(running.child)

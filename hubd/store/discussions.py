@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hubd.store import schema
 from hubd.store.engine import Connection
-from hubd.store.rows import inserted, many, now, one, upserting
+from hubd.store.rows import insert, inserted, many, now, one
 
 _table = schema.discussions
 _events = schema.discussion_events
@@ -102,7 +102,7 @@ async def add(
 
 async def _next_number(conn: Connection, repo_id: int) -> int:
     counters = schema.discussion_counters
-    query = upserting(conn, counters).values(repo_id=repo_id, last=1)
+    query = insert(conn, counters).values(repo_id=repo_id, last=1)
     made = await conn.execute(
         query.on_conflict_do_update(
             index_elements=[counters.c.repo_id], set_={"last": counters.c.last + 1}

@@ -179,9 +179,9 @@ def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
         pool_size=size,
         max_overflow=0,
         pool_timeout=10,
-        pool_reset_on_return=None if query_only else "rollback",
+        pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT" if query_only else None,
-        # There is nothing to roll back, and each attempt is a trip to the connection's thread.
+        # A reader has no transaction that could be ended.
         skip_autocommit_rollback=query_only,
         connect_args={"async_creator_fn": driver.connect},
         poolclass=sa.AsyncAdaptedQueuePool,
@@ -208,5 +208,11 @@ def _sqlite_engine(url: str, *, size: int, query_only: bool) -> AsyncEngine:
         @event.listens_for(engine.sync_engine, "begin")
         def begun(conn: sa.Connection) -> None:
             conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+        @event.listens_for(engine.sync_engine, "reset")
+        def returned(dbapi: Any, _record: object, _state: object) -> None:
+            # Only what is open is rolled back: each trip to the connection's thread takes time.
+            if dbapi.driver_connection.in_transaction:
+                dbapi.rollback()
 
     return engine

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from hubd.store import schema
 from hubd.store.engine import Connection
-from hubd.store.rows import many, now, upserting
+from hubd.store.rows import insert, many, now
 
 _objects = schema.objects
 _links = schema.object_links
@@ -34,7 +34,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 async def add(conn: Connection, oid: str, size: int) -> None:
     """Record content whose bytes are in place and verified; harmless if it is known."""
-    query = upserting(conn, _objects).values(oid=oid, size=size, created_at=now())
+    query = insert(conn, _objects).values(oid=oid, size=size, created_at=now())
     await conn.execute(query.on_conflict_do_nothing(index_elements=[_objects.c.oid]))
 
 
@@ -57,7 +57,7 @@ async def link(
         for oid, size in sizes.items()
     ]
     await conn.execute(
-        upserting(conn, _links).on_conflict_do_update(
+        insert(conn, _links).on_conflict_do_update(
             index_elements=[_links.c.repo_id, _links.c.oid], set_={"used_at": at}
         ),
         rows,

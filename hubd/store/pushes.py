@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hubd.store import repos, schema
 from hubd.store.engine import Connection
-from hubd.store.rows import inserted, now
+from hubd.store.rows import for_each, inserted, now
 from hubd.types import Actor
 
 _pushes = schema.pushes
@@ -54,29 +54,39 @@ async def intent(
     process_started: float,
 ) -> int:
     """Write down what git is about to do, before it is told to go on."""
-    push_id = inserted(
-        await conn.execute(
-            sa.insert(_pushes).values(
-                repo_id=repo_id,
-                state="intent",
-                channel=actor.channel.value,
-                actor_kind=actor.kind.value,
-                actor_name=actor.name,
-                user_id=actor.user_id,
-                token_id=actor.token_id,
-                key_id=actor.key_id,
-                address=actor.address,
-                request_id=actor.request_id,
-                process_group=process_group,
-                process_started=process_started,
-                options=[option.encode("utf-8", "replace").decode() for option in options],
-                created_at=now(),
-            )
-        )
-    )
-    rows = [{"push_id": push_id, "ref": m.ref, "old_oid": m.old, "new_oid": m.new} for m in moves]
-    await conn.execute(sa.insert(_refs), rows)
+    values = {
+        "repo_id": repo_id,
+        "state": "intent",
+        "channel": actor.channel.value,
+        "actor_kind": actor.kind.value,
+        "actor_name": actor.name,
+        "user_id": actor.user_id,
+        "token_id": actor.token_id,
+        "key_id": actor.key_id,
+        "address": actor.address,
+        "request_id": actor.request_id,
+        "process_group": process_group,
+        "process_started": process_started,
+        "options": [option.encode("utf-8", "replace").decode() for option in options],
+        "created_at": now(),
+    }
+    push_id = inserted(await conn.execute(sa.insert(_pushes), values))
+    rows = ({"push_id": push_id, "ref": m.ref, "old_oid": m.old, "new_oid": m.new} for m in moves)
+    await for_each(conn, sa.insert(_refs), rows)
     return push_id
+
+
+_FINISH = (
+    sa.update(_pushes)
+    .where(_pushes.c.id == sa.bindparam("b_push"), _pushes.c.state == "intent")
+    .values(state="done", finished_at=sa.bindparam("at"))
+    .returning(_pushes.c.repo_id, _pushes.c.actor_name, _pushes.c.user_id)
+)
+_APPLIED = (
+    sa.update(_refs)
+    .where(_refs.c.push_id == sa.bindparam("b_push"), _refs.c.ref == sa.bindparam("b_ref"))
+    .values(applied=True)
+)
 
 
 async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> int | None:
@@ -85,25 +95,15 @@ async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> 
     Returns the account that pushed, if one did.
     """
     at = now()
-    done = await conn.execute(
-        sa.update(_pushes)
-        .where(_pushes.c.id == push_id, _pushes.c.state == "intent")
-        .values(state="done", finished_at=at)
-        .returning(_pushes.c.repo_id, _pushes.c.actor_name, _pushes.c.user_id)
-    )
-    push = done.first()
+    push = (await conn.execute(_FINISH, {"b_push": push_id, "at": at})).first()
     if push is None:
         return None
-    marks = [{"b_push": push_id, "b_ref": move.ref} for move in applied]
-    await conn.execute(
-        sa.update(_refs)
-        .where(_refs.c.push_id == sa.bindparam("b_push"), _refs.c.ref == sa.bindparam("b_ref"))
-        .values(applied=True),
-        marks,
-    )
-    await conn.execute(
+    marks = ({"b_push": push_id, "b_ref": move.ref} for move in applied)
+    await for_each(conn, _APPLIED, marks)
+    await for_each(
+        conn,
         sa.insert(_events),
-        [
+        (
             {
                 "kind": REF_UPDATED,
                 "repo_id": push.repo_id,
@@ -113,7 +113,7 @@ async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> 
                 "created_at": at,
             }
             for move in applied
-        ],
+        ),
     )
     await repos.touch_pushed(conn, push.repo_id, at)
     return None if push.user_id is None else int(push.user_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -32,51 +31,50 @@ class RepoAccess(msgspec.Struct, frozen=True):
     moved: bool
 
 
-def _accounts(extra: sa.Table) -> sa.Select[Any]:
+def _accounts(extra: sa.Table, columns: list[sa.ColumnElement[object]]) -> sa.Select[Any]:
+    """Rows of a table of credentials with their owners, by the digest of the secret."""
     source = sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id)
     source = sa.join(extra, source, extra.c.user_id == schema.users.c.id)
-    return sa.select(*labelled(users.columns(), "u_")).select_from(source)
+    return (
+        sa.select(*labelled(users.columns(), "u_"), *labelled(columns, "x_"))
+        .select_from(source)
+        .where(extra.c.secret_hash == sa.bindparam("secret_hash"))
+    )
 
 
-# Asked with every request, and to build such a statement takes longer than to run it.
-_SECRET = sa.bindparam("secret", type_=sa.String)
-_BY_TOKEN = (
-    _accounts(schema.tokens)
-    .add_columns(*labelled(tokens.columns(), "t_"))
-    .where(schema.tokens.c.secret_hash == _SECRET)
-)
-_BY_SESSION = (
-    _accounts(schema.sessions)
-    .add_columns(*labelled(sessions.columns(), "s_"))
-    .where(schema.sessions.c.secret_hash == _SECRET)
-)
+# What every request asks is built once: building it anew takes longer than asking.
+_BY_TOKEN = _accounts(schema.tokens, tokens.columns())
+_BY_SESSION = _accounts(schema.sessions, sessions.columns())
 
 
 async def credential_by_token(conn: Connection, secret_hash: str) -> tuple[Token, User] | None:
     """A token and its owner, valid or not."""
-    row = (await conn.execute(_BY_TOKEN, {"secret": secret_hash})).first()
-    return None if row is None else (prefixed(Token, row, "t_"), prefixed(User, row, "u_"))
+    row = (await conn.execute(_BY_TOKEN, {"secret_hash": secret_hash})).first()
+    return None if row is None else (prefixed(Token, row, "x_"), prefixed(User, row, "u_"))
 
 
 async def session_user(conn: Connection, secret_hash: str) -> tuple[Session, User] | None:
     """A browser session and its owner, live or not."""
-    row = (await conn.execute(_BY_SESSION, {"secret": secret_hash})).first()
-    return None if row is None else (prefixed(Session, row, "s_"), prefixed(User, row, "u_"))
+    row = (await conn.execute(_BY_SESSION, {"secret_hash": secret_hash})).first()
+    return None if row is None else (prefixed(Session, row, "x_"), prefixed(User, row, "u_"))
+
+
+_BY_KEY = (
+    sa.select(*labelled(keys.columns(), "k_"), *labelled(users.columns(), "u_"))
+    .select_from(
+        sa.outerjoin(
+            schema.ssh_keys,
+            sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id),
+            schema.ssh_keys.c.user_id == schema.users.c.id,
+        )
+    )
+    .where(schema.ssh_keys.c.fingerprint == sa.bindparam("fingerprint"))
+)
 
 
 async def account_by_key(conn: Connection, fingerprint: str) -> tuple[Key, User | None] | None:
     """An SSH key and its owner; a deploy key has none."""
-    source = sa.outerjoin(
-        schema.ssh_keys,
-        sa.join(schema.users, _ns, schema.users.c.id == _ns.c.id),
-        schema.ssh_keys.c.user_id == schema.users.c.id,
-    )
-    query = (
-        sa.select(*labelled(keys.columns(), "k_"), *labelled(users.columns(), "u_"))
-        .select_from(source)
-        .where(schema.ssh_keys.c.fingerprint == fingerprint)
-    )
-    row = (await conn.execute(query)).first()
+    row = (await conn.execute(_BY_KEY, {"fingerprint": fingerprint})).first()
     if row is None:
         return None
     key = prefixed(Key, row, "k_")
@@ -109,12 +107,11 @@ def role_column(user_id: int | sa.BindParameter[int]) -> sa.ColumnElement[int]:
     )
 
 
-@cache
 def _repo_access() -> sa.Executable:
-    """``repo_access`` as a statement; nobody has the id 0."""
-    fold, name = sa.bindparam("fold", type_=sa.String), sa.bindparam("name", type_=sa.String)
-    kind = sa.bindparam("kind", type_=sa.String)
-    redirect = schema.namespace_redirects
+    """A repository by its address, present or former, with an account's role; one statement."""
+    fold: sa.BindParameter[str] = sa.bindparam("namespace")
+    name: sa.BindParameter[str] = sa.bindparam("name")
+    redirect, moved = schema.namespace_redirects, schema.repo_redirects
     owner = sa.select(_ns.c.id).where(
         sa.or_(
             _ns.c.name_fold == fold,
@@ -124,23 +121,21 @@ def _repo_access() -> sa.Executable:
             .scalar_subquery(),
         )
     )
-    moved = schema.repo_redirects
     by_redirect = sa.select(moved.c.repo_id).where(
-        moved.c.type == kind,
+        moved.c.type == sa.bindparam("type"),
         moved.c.namespace_id.in_(owner),
         moved.c.name_fold == name,
     )
     direct = sa.and_(_repos.c.namespace_id.in_(owner), _repos.c.name_fold == name)
-    role = role_column(sa.bindparam("user_id", type_=sa.BigInteger))
     return (
         sa.select(
             *repos.columns(),
-            role.label("role"),
+            role_column(sa.bindparam("user", type_=sa.BigInteger)).label("role"),
             sa.case((sa.and_(direct, _ns.c.name_fold == fold), 0), else_=1).label("moved"),
         )
         .select_from(repos.JOIN)
         .where(
-            _repos.c.type == kind,
+            _repos.c.type == sa.bindparam("type"),
             _repos.c.deleted_at.is_(None),
             sa.or_(direct, _repos.c.id.in_(by_redirect)),
         )
@@ -149,15 +144,20 @@ def _repo_access() -> sa.Executable:
     )
 
 
+_REPO_ACCESS = _repo_access()
+# Ids count from one; unlike NULL this is an operand that compares.
+_NOBODY = 0
+
+
 async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> RepoAccess | None:
     """A repository by its address, present or former, with the account's role; one statement."""
-    asked = {
-        "kind": ref.type.value,
-        "fold": fold_name(ref.namespace),
+    values = {
+        "namespace": fold_name(ref.namespace),
         "name": fold_name(ref.name),
-        "user_id": user_id or 0,
+        "type": ref.type.value,
+        "user": _NOBODY if user_id is None else user_id,
     }
-    row = (await conn.execute(_repo_access(), asked)).first()
+    row = (await conn.execute(_REPO_ACCESS, values)).first()
     repo = one(Repo, row)
     if repo is None or row is None:
         return None

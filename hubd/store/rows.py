@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hubd.store.engine import Connection
 
 S = TypeVar("S", bound=msgspec.Struct)
 # Rows of any width; what is in them is checked by the conversion.
 Row = Any
+_PORTION = 500
 
 
 def one(struct: type[S], row: Row | None) -> S | None:
@@ -40,14 +44,18 @@ def labelled(columns: list[sa.ColumnElement[Any]], prefix: str) -> list[sa.Label
     return [column.label(prefix + str(column.key)) for column in columns]
 
 
-def upserting(conn: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert that takes ``on_conflict_…``, in the words of the database at hand."""
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
-
-
 def now() -> float:
     """UTC epoch seconds."""
     return time.time()
+
+
+async def for_each(
+    conn: Connection, statement: sa.Executable, rows: Iterable[dict[str, Any]]
+) -> None:
+    """Run a statement for each of many rows, in portions: never are all prepared at once."""
+    left = iter(rows)
+    while portion := list(islice(left, _PORTION)):
+        await conn.execute(statement, portion)
 
 
 def inserted(result: sa.CursorResult[Any]) -> int:
@@ -55,3 +63,8 @@ def inserted(result: sa.CursorResult[Any]) -> int:
     key = result.inserted_primary_key
     assert key is not None, "asked after an insert of one row"  # noqa: S101
     return int(key[0])
+
+
+def insert(conn: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that can say ``ON CONFLICT``, in the database's own dialect."""
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)

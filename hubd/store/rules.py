@@ -34,11 +34,16 @@ class RefRule(msgspec.Struct, frozen=True):
         return cls(0, repo_id, branch, "branch", Role.WRITE, False, False, 0.0)
 
 
+_FOR_REPO = (
+    sa.select(*[_table.c[name] for name in RefRule.__struct_fields__])
+    .where(_table.c.repo_id == sa.bindparam("repo"))
+    .order_by(_table.c.id)
+)
+
+
 async def for_repo(conn: Connection, repo_id: int) -> Sequence[RefRule]:
     """The rules of a repository, oldest first."""
-    query = sa.select(*[_table.c[name] for name in RefRule.__struct_fields__])
-    query = query.where(_table.c.repo_id == repo_id).order_by(_table.c.id)
-    return many(RefRule, await conn.execute(query))
+    return many(RefRule, await conn.execute(_FOR_REPO, {"repo": repo_id}))
 
 
 async def add(

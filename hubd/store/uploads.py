@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ _parts = schema.upload_parts
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """An upload under way; sizes in bytes."""
+    """An upload under way; sizes in bytes. ``kind`` is ``parts`` or ``direct``."""
 
     id: str
     repo_id: int
@@ -38,34 +38,10 @@ class UploadPart(msgspec.Struct, frozen=True):
     etag: str
 
 
-async def add(
-    conn: Connection,
-    *,
-    id: str,  # noqa: A002
-    repo_id: int,
-    user_id: int | None,
-    kind: str,
-    oid: str,
-    size: int,
-    part_size: int,
-    handle: str,
-    expires_at: float,
-) -> None:
-    """Record an upload that the back end has begun."""
-    await conn.execute(
-        sa.insert(_uploads).values(
-            id=id,
-            repo_id=repo_id,
-            user_id=user_id,
-            kind=kind,
-            oid=oid,
-            size=size,
-            part_size=part_size,
-            handle=handle,
-            created_at=now(),
-            expires_at=expires_at,
-        )
-    )
+async def add(conn: Connection, begun: Sequence[Upload]) -> None:
+    """Record uploads that the back end has begun."""
+    if begun:
+        await conn.execute(sa.insert(_uploads), [msgspec.structs.asdict(one) for one in begun])
 
 
 async def get(conn: Connection, repo_id: int, upload_id: str) -> Upload | None:
@@ -76,23 +52,33 @@ async def get(conn: Connection, repo_id: int, upload_id: str) -> Upload | None:
     return one(Upload, (await conn.execute(query)).first())
 
 
-async def of_object(
-    conn: Connection, repo_id: int, user_id: int | None, kind: str, oid: str
-) -> Upload | None:
-    """The newest live upload of an object by the same person, to go on with."""
+async def of_objects(
+    conn: Connection, repo_id: int, user_id: int | None, kind: str, oids: Iterable[str]
+) -> dict[str, Upload]:
+    """The newest live upload of each of these objects by the same person, to go on with."""
     query = (
         sa.select(_uploads)
         .where(
             _uploads.c.repo_id == repo_id,
             _uploads.c.user_id == user_id,
             _uploads.c.kind == kind,
-            _uploads.c.oid == oid,
+            _uploads.c.oid.in_(oids),
             _uploads.c.expires_at > now(),
         )
-        .order_by(_uploads.c.created_at.desc())
-        .limit(1)
+        .order_by(_uploads.c.created_at)
     )
-    return one(Upload, (await conn.execute(query)).first())
+    return {upload.oid: upload for upload in many(Upload, await conn.execute(query))}
+
+
+async def prolong(conn: Connection, ids: Collection[str], expires_at: float) -> set[str]:
+    """Let uploads live until then; returns those that are still there."""
+    query = (
+        sa.update(_uploads)
+        .where(_uploads.c.id.in_(ids))
+        .values(expires_at=expires_at)
+        .returning(_uploads.c.id)
+    )
+    return {str(row.id) for row in await conn.execute(query)}
 
 
 async def put_part(conn: Connection, upload_id: str, part: UploadPart) -> None:
@@ -107,19 +93,24 @@ async def put_part(conn: Connection, upload_id: str, part: UploadPart) -> None:
     )
 
 
-async def parts(conn: Connection, upload_id: str) -> Sequence[UploadPart]:
-    """What has arrived, in order."""
-    query = (
-        sa.select(_parts.c.number, _parts.c.size, _parts.c.etag)
-        .where(_parts.c.upload_id == upload_id)
-        .order_by(_parts.c.number)
-    )
-    return many(UploadPart, await conn.execute(query))
+async def parts(conn: Connection, upload_ids: Collection[str]) -> dict[str, list[UploadPart]]:
+    """What has arrived of each of these uploads, in order."""
+    query = sa.select(_parts).where(_parts.c.upload_id.in_(upload_ids)).order_by(_parts.c.number)
+    found: dict[str, list[UploadPart]] = {one: [] for one in upload_ids}
+    for row in await conn.execute(query):
+        found[row.upload_id].append(UploadPart(row.number, row.size, row.etag))
+    return found
 
 
 async def remove(conn: Connection, upload_id: str) -> None:
     """Forget an upload; harmless if it is not there."""
     await conn.execute(sa.delete(_uploads).where(_uploads.c.id == upload_id))
+
+
+async def remove_expired(conn: Connection, upload_id: str) -> bool:
+    """Forget an upload unless somebody goes on with it; whether it is forgotten."""
+    query = sa.delete(_uploads).where(_uploads.c.id == upload_id, _uploads.c.expires_at <= now())
+    return (await conn.execute(query)).rowcount > 0
 
 
 async def expired(conn: Connection, limit: int = 1000) -> Sequence[Upload]:

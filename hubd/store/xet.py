@@ -5,14 +5,14 @@ Which repository may use which chunks follows from the objects it has; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import sqlalchemy as sa
 
 from hubd.store import schema, schema_xet
 from hubd.store.engine import Connection
-from hubd.store.rows import many, now, one, upserting
+from hubd.store.rows import for_each, insert, many, now, one
 
 _xorbs = schema_xet.xorbs
 _uploads = schema_xet.xorb_uploads
@@ -54,16 +54,24 @@ class File(msgspec.Struct, frozen=True):
     hash: str
 
 
+class Held(msgspec.Struct, frozen=True):
+    """How an object is held: the chunks that it needs, and those by which it is found."""
+
+    file: File
+    spans: list[Span]
+    offered: list[Chunk]
+
+
 async def add_xorb(conn: Connection, xorb: StoredXorb, repo_id: int, user_id: int) -> None:
     """Record a xorb and who sent it where; one that is known is marked as used."""
     at = now()
-    query = upserting(conn, _xorbs).values(
+    query = insert(conn, _xorbs).values(
         hash=xorb.hash, size=xorb.size, chunks=xorb.chunks, used_at=at
     )
     await conn.execute(
         query.on_conflict_do_update(index_elements=[_xorbs.c.hash], set_={"used_at": at})
     )
-    sent = upserting(conn, _uploads).values(repo_id=repo_id, user_id=user_id, xorb=xorb.hash)
+    sent = insert(conn, _uploads).values(repo_id=repo_id, user_id=user_id, xorb=xorb.hash)
     await conn.execute(sent.on_conflict_do_nothing())
 
 
@@ -124,18 +132,17 @@ async def chunks(conn: Connection, chunk: str, limit: int = 100) -> Sequence[Chu
     return many(Chunk, await conn.execute(query))
 
 
-async def add_file(
-    conn: Connection, file: File, spans: Iterable[Span], offered: Iterable[Chunk]
-) -> None:
-    """Record how a recorded object is held; what is known of it already stays."""
-    query = upserting(conn, _files).values(oid=file.oid, hash=file.hash)
-    done = await conn.execute(query.on_conflict_do_nothing(index_elements=[_files.c.oid]))
-    if done.rowcount:
-        rows = [{"oid": file.oid, **msgspec.to_builtins(span)} for span in spans]
-        await conn.execute(sa.insert(_spans), rows)
-    known = [msgspec.to_builtins(chunk) for chunk in offered]
-    if known:
-        await conn.execute(upserting(conn, _chunks).on_conflict_do_nothing(), known)
+async def add_files(conn: Connection, added: Sequence[Held]) -> None:
+    """Record how recorded objects are held; what is known of one already stays."""
+    known = await files(conn, [held.file.oid for held in added])
+    new = [held for held in added if held.file.oid not in known]
+    await for_each(conn, sa.insert(_files), (msgspec.to_builtins(held.file) for held in new))
+    spans = (
+        {"oid": held.file.oid, **msgspec.to_builtins(span)} for held in new for span in held.spans
+    )
+    await for_each(conn, sa.insert(_spans), spans)
+    offered = (msgspec.to_builtins(chunk) for held in added for chunk in held.offered)
+    await for_each(conn, insert(conn, _chunks).on_conflict_do_nothing(), offered)
 
 
 async def files(conn: Connection, oids: Collection[str]) -> dict[str, File]:
@@ -165,7 +172,7 @@ async def next_epoch(conn: Connection, repo_ids: Collection[int]) -> None:
     """Have the clients of these repositories forget which chunks were here."""
     if not repo_ids:
         return
-    query = upserting(conn, _epochs)
+    query = insert(conn, _epochs)
     await conn.execute(
         query.on_conflict_do_update(
             index_elements=[_epochs.c.repo_id], set_={"epoch": _epochs.c.epoch + 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hubd.blobs.base import Key
+from hubd.blobs.base import Key, Part
 from hubd.blobs.local import LocalBlobs
+from hubd.errors import Conflict, NotFound
 
 
 @pytest.fixture
@@ -55,3 +57,50 @@ async def test_a_blob_is_a_file_that_can_be_sent_as_it_is(blobs: LocalBlobs) -> 
     path = await blobs.local_path(key)
     assert path is not None
     assert Path(path).read_bytes() == data
+
+
+async def _in_parts(blobs: LocalBlobs, data: bytes) -> tuple[str, Part, Key]:
+    """An upload of one part that has arrived."""
+    handle = await blobs.begin_parts(len(data))
+    part = await blobs.write_part(handle, 1, 0, _pieces(data), len(data))
+    return handle, part, Key.object(hashlib.sha256(data).hexdigest())
+
+
+async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def test_who_did_not_hear_of_the_end_may_ask_again(blobs: LocalBlobs, tmp_path: Path) -> None:
+    data = os.urandom(1000)
+    handle, part, key = await _in_parts(blobs, data)
+    for _ in range(2):
+        await blobs.commit_parts(handle, key, 1000, [part])
+    assert (tmp_path / "blobs" / key.path).read_bytes() == data
+    await blobs.delete(key)
+    with pytest.raises(NotFound):
+        await blobs.commit_parts(handle, key, 1000, [part])
+    await blobs.discard_parts(handle)
+    assert list((tmp_path / "blobs" / "parts").iterdir()) == []
+
+
+async def test_a_writer_that_lingers_cannot_change_what_was_judged(
+    blobs: LocalBlobs, tmp_path: Path
+) -> None:
+    data = os.urandom(1000)
+    handle, part, key = await _in_parts(blobs, data)
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def late() -> AsyncIterator[bytes]:
+        yield data[:500]
+        has_begun.set()
+        await goes_on.wait()
+        yield bytes(500)
+
+    writing = asyncio.create_task(blobs.write_part(handle, 1, 0, late(), 1000))
+    await has_begun.wait()
+    await blobs.commit_parts(handle, key, 1000, [part])
+    goes_on.set()
+    with pytest.raises(Conflict):
+        await writing
+    assert (tmp_path / "blobs" / key.path).read_bytes() == data

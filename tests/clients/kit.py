@@ -19,6 +19,8 @@ class Place:
     hub: Hub
     folder: Path
     token: str = ""
+    # For git, besides the key.
+    more_env: dict[str, str] = field(default_factory=dict)
     key: SshKey = field(init=False)
     _count: int = 0
 
@@ -47,7 +49,7 @@ class Place:
     @property
     def env(self) -> Mapping[str, str]:
         """For git."""
-        return self.key.env
+        return {**self.key.env, **self.more_env}
 
     def git(self, *args: str | Path, cwd: Path | None = None, check: bool = True) -> str:
         """A git client of this account; its output."""

@@ -5,6 +5,7 @@ Reads the database with sqlite3 and the repositories with git, and believes noth
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -43,6 +44,7 @@ def faults(
             *_integrity(conn),
             *(_open_intents(conn) if is_restarted else []),
             *_doubled(conn),
+            *_objects(conn, data),
             *(
                 fault
                 for repo_id, made in _repos(conn)
@@ -100,6 +102,30 @@ def _doubled(conn: sqlite3.Connection) -> list[str]:
         *(f"push {p} moved {r} without an event" for p, r in sorted(wanted - set(found))),
         *(f"event of push {p} for {r} without a move" for p, r in sorted(set(found) - wanted)),
     ]
+
+
+def _objects(conn: sqlite3.Connection, data: Path) -> list[str]:
+    """Whatever is listed is there, with its size and its hash."""
+    out = []
+    for oid, size in conn.execute("SELECT oid, size FROM objects").fetchall():
+        file = data / "blobs" / "objects" / oid[:2] / oid[2:4] / oid
+        if not file.exists():
+            out.append(f"object {oid[:12]} is not there")
+        elif file.stat().st_size != size:
+            out.append(f"object {oid[:12]} has {file.stat().st_size} bytes, not {size}")
+        elif _sha256(file) != oid:
+            out.append(f"object {oid[:12]} has other bytes")
+    query = (
+        "SELECT repo_id, l.oid FROM object_links l LEFT JOIN objects o ON o.oid = l.oid"
+        " WHERE o.size IS NOT l.size"
+    )
+    rows = conn.execute(query)
+    return [*out, *(f"repository {repo} links {oid[:12]} wrongly" for repo, oid in rows)]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _repo(

@@ -43,6 +43,7 @@ WANTED = {
     "delete": (ADMIN, WRITE, True),
     "manage_access": (ADMIN, ADMIN, True),
     "maintain": (ADMIN, ADMIN, True),
+    "break_locks": (ADMIN, WRITE, False),
 }
 
 

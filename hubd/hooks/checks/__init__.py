@@ -1,5 +1,6 @@
 """The checks of a push, in the order in which people read their findings."""
 
+from hubd.hooks.checks.lfs_locks import LfsLocks
 from hubd.hooks.checks.lfs_pointers import LfsPointers
 from hubd.hooks.checks.object_size import ObjectSize
 from hubd.hooks.checks.paths import Paths
@@ -12,6 +13,7 @@ CHECKS: tuple[Check, ...] = (
     RefNames(),
     ProtectedRefs(),
     PullRequests(),
+    LfsLocks(),
     ObjectSize(),
     LfsPointers(),
     Paths(),

