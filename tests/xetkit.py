@@ -125,18 +125,28 @@ class XetClient:
         home.mkdir(parents=True, exist_ok=True)
         return cls(repo, repo.world.tokens[user or repo.owner], home)
 
+    def start(self, op: str, right: str, **asked: object) -> subprocess.Popen[str]:
+        """One run of the client, under way."""
+        url = self.repo.world.hub.http + token_path(self.repo, right)
+        started = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "xetdriver.py")],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert started.stdin
+        json.dump({"op": op, "url": url, "token": self.token, **asked}, started.stdin)
+        started.stdin.close()
+        started.stdin = None
+        return started
+
     def run(self, op: str, right: str, **asked: object) -> subprocess.CompletedProcess[str]:
         """One run of the client, however it ends."""
-        url = self.repo.world.hub.http + token_path(self.repo, right)
-        request = {"op": op, "url": url, "token": self.token, **asked}
-        return subprocess.run(
-            [sys.executable, str(ROOT / "tests" / "xetdriver.py")],
-            input=json.dumps(request),
-            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        started = self.start(op, right, **asked)
+        out, err = started.communicate(timeout=120)
+        return subprocess.CompletedProcess([], started.returncode, out, err)
 
     def _must(self, op: str, right: str, **asked: object) -> str:
         done = self.run(op, right, **asked)

@@ -39,6 +39,9 @@ _XORB = "/-/xet/{ticket}"
 _TOKENS = "/api/{kind:models|datasets|spaces}/{namespace}/{name}/xet-{right:read|write}-token"
 # Clients take a silent server for a dead one after 30 s.
 _BEAT_SECONDS = 10.0
+# A client sends several xorbs at once, and each piece is held three times while it is checked.
+_PIECE = 256 * 1024
+_MAX_TELEMETRY = 1024 * 1024
 _NO_CACHE = {"Cache-Control": "no-store"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -127,17 +130,17 @@ async def post_xorb(request: web.Request) -> web.StreamResponse:
         ticket.user_id,
         request.match_info["hash"],
         request.content_length,
-        content.gather(ranges.body(request)),
+        content.gather(ranges.body(request), _PIECE),
     )
     return _json({"was_inserted": is_new})
 
 
-async def _shard(request: web.Request) -> bytearray:
+async def _whole(request: web.Request, most: int) -> bytearray:
     data = bytearray()
     async for piece in ranges.body(request):
         data += piece
-        if len(data) > xet_files.MAX_SHARD:
-            raise TooLarge("The shard is too large.")
+        if len(data) > most:
+            raise TooLarge(f"The body has more than {most} bytes.")
     return data
 
 
@@ -146,7 +149,7 @@ async def post_shard_v1(request: web.Request) -> web.StreamResponse:
     _, actor, found = await _admit(request, may_write=True)
     core = core_of(request)
     async with core.limits.shard(actor):
-        data = await _shard(request)
+        data = await _whole(request, xet_files.MAX_SHARD)
         is_new = await xet_files.register(core.lfs, actor, found.repo, data, lambda *_: None)
     return _json({"result": int(is_new)})
 
@@ -161,7 +164,7 @@ async def post_shard_v2(request: web.Request) -> web.StreamResponse:
         line.update(verified=verified, total=total)
 
     async with core.limits.shard(actor):
-        data = await _shard(request)
+        data = await _whole(request, xet_files.MAX_SHARD)
         response = web.StreamResponse(headers=_NO_CACHE)
         response.content_type = "application/x-ndjson"
         response.headers["X-Request-Id"] = request["request_id"]
@@ -279,8 +282,7 @@ async def get_xorb(request: web.Request) -> web.StreamResponse:
 
 async def telemetry(request: web.Request) -> web.StreamResponse:
     """Taken and dropped; clients do not wait for more."""
-    async for _ in ranges.body(request):
-        pass
+    await _whole(request, _MAX_TELEMETRY)
     return _json({})
 
 

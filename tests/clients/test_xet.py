@@ -142,3 +142,37 @@ def test_a_refusal_reaches_the_person(world: World, tmp_path: Path) -> None:
     done = xet.run("upload", "write", files=xet.files(noise(100_000, seed=24)))
     assert done.returncode != 0
     assert "413" in done.stderr
+
+
+def test_a_client_that_is_killed_starts_again(world: World, tmp_path: Path) -> None:
+    repo, content = world.repo(), noise(200_000_000, seed=25)
+    xet = XetClient.of(repo, tmp_path / "home")
+    before = _stored(world)
+    running = xet.start("upload", "write", files=xet.files(content))
+    while _stored(world) == before:
+        assert running.poll() is None, "it has ended before it was killed"
+        time.sleep(0.01)
+    running.kill()
+    running.communicate()
+    assert world.sql("SELECT * FROM object_links WHERE repo_id = ?", repo.id) == []
+    (info,) = xet.upload(content)
+    assert XetClient.of(repo, tmp_path / "fresh").download(info) == [content]
+
+
+def test_a_daemon_that_is_killed_leaves_nothing_visible(tmp_path: Path) -> None:
+    """The client gives up or not; what it was not told is done is not there."""
+    with Hub(tmp_path / "data", shutdown_grace=0) as hub:
+        world = World.populate(hub, tmp_path, "ada")
+        repo, content = world.repo(), noise(200_000_000, seed=26)
+        xet = XetClient.of(repo, tmp_path / "home")
+        running = xet.start("upload", "write", files=xet.files(content))
+        while not _stored(world):
+            assert running.poll() is None, "it has ended before the daemon was killed"
+            time.sleep(0.01)
+        hub.kill()
+        running.kill()
+        running.communicate()
+        hub.start()
+        assert world.sql("SELECT * FROM object_links") == []
+        (info,) = xet.upload(content)
+        assert XetClient.of(repo, tmp_path / "fresh").download(info) == [content]

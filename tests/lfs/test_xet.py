@@ -209,6 +209,17 @@ def test_a_file_is_read_by_readers_of_a_repository_that_has_it(world: World) -> 
     assert Cas.of(world.repo()).plan(file).status == 404
 
 
+def test_anybody_reads_what_is_public(world: World) -> None:
+    repo, file = world.repo(), whole(fresh())
+    cas = Cas.of(repo)
+    cas.upload(file)
+    nobody = cas.with_token(ask(repo, "read").json["accessToken"])
+    assert nobody.rebuild(file) == file.content
+    first = xethash.to_text(file.parts[0].xorb.hashes[0])
+    assert nobody.send("GET", f"/v1/chunks/default/{first}").status == 200
+    assert nobody.xorb(fresh()).status == 403
+
+
 def test_an_address_is_good_for_its_bytes(world: World) -> None:
     xorb = fresh()
     cas, file = Cas.of(world.repo()), Made.of(Part(xorb, 1, 3))
@@ -318,6 +329,7 @@ def test_what_is_not_known_is_not_found(world: World, method: str, path: str) ->
 def test_telemetry_is_taken_at_the_root(world: World) -> None:
     cas = Cas.of(world.repo())
     assert cas.api.send("POST", "/v1/telemetry", data=b"{}" * 1000).status == 200
+    assert cas.api.send("POST", "/v1/telemetry", data=bytes(3_000_000)).status == 413
 
 
 def test_quotas_hold(world: World) -> None:
