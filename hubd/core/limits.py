@@ -102,6 +102,9 @@ class Limits:
         self._pushes = limit("pushes", config.pushes_at_once)
         # Short commands (reading a log, a diff) must not pile up behind each other for ever.
         self.commands = limit("commands", 4 * processors)
+        # Each is held in memory, and all its files are rebuilt.
+        self._shards = limit("shards", 2 * processors)
+        self._shards_per_user = limit("shards of one account", processors)
 
     @asynccontextmanager
     async def pack(self, actor: Actor, repo_id: int) -> AsyncIterator[None]:
@@ -110,6 +113,12 @@ class Limits:
             await stack.enter_async_context(self._packs_per_user.hold(_who(actor)))
             await stack.enter_async_context(self._packs_per_repo.hold(repo_id))
             await stack.enter_async_context(self._packs.hold())
+            yield
+
+    @asynccontextmanager
+    async def shard(self, actor: Actor) -> AsyncIterator[None]:
+        """A place to verify one shard of Xet."""
+        async with self._shards_per_user.hold(_who(actor)), self._shards.hold():
             yield
 
     @asynccontextmanager

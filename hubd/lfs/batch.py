@@ -80,6 +80,7 @@ async def download(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted])
     check_count(wanted)
     sizes, answers = _checked(wanted)
     found = await content.links(lfs, repo.id, sizes)
+    addresses = await direct.downloads(lfs, found, DOWNLOAD_SECONDS)
     for oid, size in sizes.items():
         link = found.get(oid)
         if link is None:
@@ -90,8 +91,7 @@ async def download(lfs: Lfs, actor: Actor, repo: Repo, wanted: Sequence[Wanted])
             answers.append(Answer(oid, link.size, error=error2))
         else:
             ticket = _ticket(actor, repo, oid, size, DOWNLOAD_SECONDS)
-            address = await direct.download(lfs, oid, DOWNLOAD_SECONDS)
-            answers.append(Answer(oid, size, ticket, direct=address))
+            answers.append(Answer(oid, size, ticket, direct=addresses.get(oid)))
     return answers
 
 

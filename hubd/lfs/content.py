@@ -12,7 +12,7 @@ from hubd.lfs import quota
 from hubd.lfs.context import Lfs
 from hubd.names import is_oid
 from hubd.obs.failpoints import afail
-from hubd.store import objects
+from hubd.store import objects, xet
 from hubd.store.engine import Connection
 from hubd.store.objects import Link
 from hubd.store.repos import Repo
@@ -96,10 +96,17 @@ async def receive(
 async def _keep(lfs: Lfs, repo: Repo, user_id: int | None, oid: str, sink: Sink) -> None:
     key = Key.object(oid)
     async with lfs.locks.hold(oid):
-        if await lfs.blobs.stat(key) is None:
+        if not await _is_stored(lfs, key):
             await sink.commit(key)
         await afail("lfs.before_link")
         await record(lfs, repo, user_id, oid, sink.size)
+
+
+async def _is_stored(lfs: Lfs, key: Key) -> bool:
+    """Whether the object is here, whole or as chunks; only a row says that chunks stay."""
+    async with lfs.store.read() as conn:
+        held = await xet.files(conn, [key.name])
+    return bool(held) or await lfs.blobs.stat(key) is not None
 
 
 async def record(lfs: Lfs, repo: Repo, user_id: int | None, oid: str, size: int) -> None:
@@ -120,7 +127,7 @@ async def record(lfs: Lfs, repo: Repo, user_id: int | None, oid: str, size: int)
 
 def read(lfs: Lfs, oid: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
     """The bytes [start, end) in pieces of at most ``PIECE``; the caller has found the link."""
-    return lfs.blobs.read(Key.object(oid), start, end)
+    return lfs.reader.read(oid, start, end)
 
 
 async def local_path(lfs: Lfs, oid: str) -> str | None:

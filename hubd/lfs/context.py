@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from hubd.blobs.base import Blobs
+from hubd.blobs.chunked import Reader
 from hubd.config import Config
 from hubd.lfs.signing import Signer
 from hubd.store.engine import Store
@@ -47,3 +48,8 @@ class Lfs:
     blobs: Blobs
     signer: Signer
     locks: ObjectLocks = field(default_factory=ObjectLocks)
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Objects are read by it, however they are held."""
+        self.reader = Reader(self.blobs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import msgspec
@@ -18,7 +18,7 @@ from hubd.errors import Invalid
 from hubd.lfs import content
 from hubd.lfs.context import Lfs
 from hubd.lfs.signing import ObjectTicket
-from hubd.store import uploads
+from hubd.store import uploads, xet
 from hubd.store.repos import Repo
 from hubd.store.uploads import Upload
 from hubd.types import Actor
@@ -40,11 +40,17 @@ def is_offered(lfs: Lfs) -> bool:
     return lfs.blobs.direct is not None and lfs.config.direct_transfers
 
 
-async def download(lfs: Lfs, oid: str, seconds: int) -> Link | None:
-    """Where to fetch an object, if not from us; the caller has found the link."""
+async def downloads(lfs: Lfs, oids: Collection[str], seconds: int) -> dict[str, Link]:
+    """Where to fetch those objects that need not come from us; the caller has found the links.
+
+    What is held as chunks must: only we put it together.
+    """
     if lfs.blobs.direct is None or not is_offered(lfs):
-        return None
-    return await lfs.blobs.direct.download(Key.object(oid), seconds)
+        return {}
+    async with lfs.store.read() as conn:
+        chunked = await xet.files(conn, oids)
+    whole = [oid for oid in oids if oid not in chunked]
+    return {oid: await lfs.blobs.direct.download(Key.object(oid), seconds) for oid in whole}
 
 
 async def upload(

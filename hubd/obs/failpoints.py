@@ -34,6 +34,8 @@ FAILPOINTS: dict[str, str] = {
     "lfs.before_link": "The object is stored but nobody has it; it is sent again or collected.",
     "collect.after_mark": "What is needed is known and nothing is removed; it is found again.",
     "collect.before_bytes": "No row names the bytes any more; the next collection takes them.",
+    "xet.before_xorb_row": "The chunks are stored but not known; they are sent again.",
+    "xet.before_file_row": "The chunks are known, no file is; its shard is sent again.",
 }
 
 _armed: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""All tables. Times are UTC epoch seconds; ids are never used twice."""
+"""All tables but Xet's (``schema_xet``). Times are UTC epoch seconds; ids are never used twice."""
 
 from __future__ import annotations
 
