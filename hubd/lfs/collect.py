@@ -30,7 +30,7 @@ from hubd.errors import Conflict, Unavailable
 from hubd.git import reach
 from hubd.git.layout import repo_path
 from hubd.git.process import Git
-from hubd.lfs import multipart, pointers
+from hubd.lfs import multipart, pointers, xet_collect
 from hubd.lfs.context import Lfs
 from hubd.obs.failpoints import afail
 from hubd.store import objects, pushes, repos
@@ -46,13 +46,14 @@ Say = Callable[[str], None]
 class Collected(msgspec.Struct):
     """What a round took, or would take: how many of each, and the bytes stored less.
 
-    ``strays`` are bytes without a row; ``skipped`` are repositories that could not be read whole,
+    ``strays`` are bytes without a row, ``chunks`` xorbs and lists of chunks; ``skipped`` are repositories that could not be read whole,
     of which nothing was taken.
     """
 
     links: int = 0
     objects: int = 0
     strays: int = 0
+    chunks: int = 0
     bytes: int = 0
     skipped: list[int] = []
 
@@ -74,6 +75,7 @@ async def collect(
     await work.take_objects()
     await work.take_strays()
     if not dry_run:
+        work.done.chunks = await xet_collect.collect(lfs, before)
         await multipart.sweep(lfs)
     log.info("lfs.collected", dry_run=dry_run, **msgspec.to_builtins(work.done))
     return work.done
