@@ -6,6 +6,8 @@ JOBS ?= 2
 ARGS ?=
 RUNTIME_PACKAGES := config/debian-packages.txt
 TEST_PACKAGES := $(RUNTIME_PACKAGES) tests/debian-packages.txt
+# Clients for the long campaigns beside those that every test run has; see tests/clients/fetch.sh.
+OLD_CLIENTS := hf1 hf0
 # What is typed: as far as it is there.
 TYPED := $(wildcard hubd tests benchmarks docs/generate.py)
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
@@ -56,7 +58,7 @@ bench: ## Print the benchmarks as ratios to other servers, run beside ours
 soak: ## Run the long campaigns: kills, gigabytes, every client (hours)
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
-	@tests/clients/fetch.sh
+	@tests/clients/fetch.sh $(OLD_CLIENTS)
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 
 .PHONY: docs
@@ -68,7 +70,9 @@ lock: dev-venv ## Resolve what is asked for into the lock files (ARGS=--upgrade 
 	$(COMPILE) pyproject.toml --extra build $(ARGS) --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra dev --constraint requirements.lock $(ARGS) \
 		--output-file requirements-dev.lock
-	$(COMPILE) tests/clients/python.in $(ARGS) --output-file tests/clients/python.txt
+	for name in python hf2 $(OLD_CLIENTS); do \
+		$(COMPILE) tests/clients/$$name.in $(ARGS) --output-file tests/clients/$$name.txt; \
+	done
 
 # Installation as a service brings its own targets.
 -include systemd/install.mk

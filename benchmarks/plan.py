@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from benchmarks.clients import Pusher, Ssh, clones, fetch_to_nowhere, fresh, git
+from benchmarks.lfs import LargeFiles, get_to_nowhere
 from benchmarks.measure import Case, Step
 from benchmarks.rig import OWNER, Rig
 
 MEMORY_LIMIT = 100.0
+CROWD_MEMORY = 150.0
+CROWD_SECONDS = 0.1
 _NGINX = "nginx + git-http-backend"
 _OPENSSH = "OpenSSH + git-shell"
 
@@ -20,6 +24,7 @@ def cases(rig: Rig) -> Iterator[Case]:
     yield from _lists(rig)
     yield from _pushes(rig)
     yield from _clones(rig)
+    yield from _large(rig)
 
 
 def _fetches(rig: Rig) -> Iterator[Case]:
@@ -157,3 +162,86 @@ def _clones(rig: Rig) -> Iterator[Case]:
                 before_ours=forget(repo),
                 before_base=empty,
             )
+
+
+def _large(rig: Rig) -> Iterator[Case]:
+    scale = rig.scale
+    for name, title, count, size in (
+        ("one", "1 file", 1, scale.large),
+        ("many", f"{scale.many} files", scale.many, scale.large // 1000),
+    ):
+        ours = _files(rig, rig.hub.git_url(f"{OWNER}/{name}", rig.token), count, size)
+        theirs = _files(rig, rig.giftless.url, count, size)
+        upload = Case(
+            f"lfs upload http, {title}",
+            "giftless",
+            ours.push,
+            theirs.push,
+            goal=1.0,
+            before_ours=_renewed(rig.stores[0], ours),
+            before_base=_renewed(rig.stores[1], theirs),
+            base_processor=rig.giftless.processor_time,
+        )
+        yield upload
+        yield replace(
+            upload,
+            name=f"lfs download http, {title}",
+            ours=ours.fetch,
+            base=theirs.fetch,
+            goal=None,
+            before_ours=ours.forget,
+            before_base=theirs.forget,
+            base_processor=None,
+        )
+        client = rig.ssh(rig.hub)
+        ssh = _files(rig, client.url(f"{OWNER}/ssh"), count, size, client)
+        by_ssh = upload.name.replace("http", "ssh")
+        yield replace(
+            upload, name=by_ssh, ours=ssh.push, goal=None, before_ours=_renewed(rig.stores[0], ssh)
+        )
+    yield _static(rig)
+
+
+def _files(rig: Rig, url: str, count: int, size: int, client: Ssh | None = None) -> LargeFiles:
+    folder = rig.place / "large"
+    folder.mkdir(exist_ok=True)
+    place = folder / str(len(list(folder.iterdir())))
+    return LargeFiles(place, url, count, size, client.env if client else rig.env)
+
+
+def _renewed(store: Path, files: LargeFiles) -> Step:
+    """Other files to send; those sent before are forgotten."""
+
+    def step() -> None:
+        fresh(store)
+        files.renew()
+
+    return step
+
+
+def _static(rig: Rig) -> Case:
+    """The bytes of a download alone, against nginx with the very same file."""
+    files = _files(rig, rig.hub.git_url(f"{OWNER}/one", rig.token), 1, rig.scale.large)
+    address: dict[str, str] = {}
+
+    def prepare() -> None:
+        if address:
+            return
+        files.renew()
+        files.push()
+        (oid,) = files.oids
+        named = [{"oid": oid, "size": rig.scale.large}]
+        (found,) = rig.account("one").post("download", named)
+        address["ours"] = found["actions"]["download"]["href"]
+        stored = rig.hub.data / "blobs" / "objects" / oid[:2] / oid[2:4] / oid
+        address["theirs"] = rig.nginx.serve_file(stored)
+
+    return Case(
+        "lfs download, bytes alone",
+        "nginx",
+        lambda: get_to_nowhere(address["ours"], rig.scale.large),
+        lambda: get_to_nowhere(address["theirs"], rig.scale.large),
+        goal=1.1,
+        before_ours=prepare,
+        before_base=prepare,
+    )

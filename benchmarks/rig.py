@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,12 +15,15 @@ from urllib.parse import urlsplit
 
 from benchmarks import repositories
 from benchmarks.clients import Ssh, environment, fetch_request, fresh, git
+from benchmarks.lfs import Account, Giftless, peak_memory, processor_time
 from benchmarks.servers import Nginx, OpenSsh, write_git_settings
 from hubd import control
 from hubd.git.layout import repo_path
 from tests.hubproc import Hub
 
 OWNER = "bench"
+# Repositories for large files.
+LARGE = ("one", "many", "ssh", "crowd")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,23 @@ class Scale:
     clones: int
     rounds: int
     repeat: int
+    # Bytes of the one large file, and how many of a thousandth of that.
+    large: int
+    many: int
 
 
-FULL = Scale(335_000_000, 50_000, 10_000, 100_000, clones=8, rounds=5, repeat=10)
-QUICK = Scale(3_000_000, 300, 200, 500, clones=2, rounds=1, repeat=1)
+FULL = Scale(
+    335_000_000,
+    50_000,
+    10_000,
+    100_000,
+    clones=8,
+    rounds=5,
+    repeat=10,
+    large=1_000_000_000,
+    many=1000,
+)
+QUICK = Scale(3_000_000, 300, 200, 500, clones=2, rounds=1, repeat=1, large=3_000_000, many=5)
 
 
 def _makers(scale: Scale) -> dict[str, Callable[[Path], Path]]:
@@ -57,7 +72,7 @@ def _ask(hub: Hub, operation: str, **args: object) -> object:
 
 
 class Rig:
-    """hubd twice (with and without its pack cache), nginx and sshd, all with the same packs."""
+    """hubd twice (with and without its pack cache), nginx, sshd and giftless beside it."""
 
     def __init__(self, place: Path, scale: Scale, say: Callable[[str], None]) -> None:
         self.place, self.scale, self._say = place, scale, say
@@ -107,6 +122,10 @@ class Rig:
         settings = write_git_settings(self.place / "gitconfig")
         self.nginx = self._stack.enter_context(Nginx(self.place / "nginx", self.repos, settings))
         server = OpenSsh(self.place / "sshd", settings, self.public_key)
+        self.giftless = self._stack.enter_context(Giftless(self.place / "giftless"))
+        for name in LARGE:
+            where = {"type": "model", "repo": f"{OWNER}/{name}"}
+            _ask(self.hub, "repo.add", visibility="public", **where)
         self.openssh = self._stack.enter_context(server)
         self.base_ssh = Ssh(self.openssh.user, self.openssh.port, self.key)
         self.request = fetch_request(self.sources / "pack")
@@ -150,23 +169,23 @@ class Rig:
         """Empty the hub's pack cache for a repository."""
         fresh(self.hub.data / "cache" / "packs" / str(self._ids[name]))
 
+    @property
+    def stores(self) -> tuple[Path, Path]:
+        """Where uploads to the hub and to giftless lie; who empties them gives back the disk."""
+        return self.hub.data / "blobs" / "objects", self.place / "giftless" / "store"
+
+    def account(self, name: str) -> Account:
+        """The LFS address of one of the hub's repositories for large files."""
+        return Account(f"{self.hub.http}/{OWNER}/{name}.git/info/lfs", self.token)
+
     def hub_url(self, name: str, hub: Hub | None = None) -> str:
         """A repository's address over HTTP, for a stranger."""
         return f"{(hub or self.hub).http}/{OWNER}/{name}"
 
     def processor_time(self) -> float:
         """Seconds of processor time that the daemons themselves used so far."""
-        ticks = 0
-        for hub in (self.hub, self.plain):
-            stat = Path(f"/proc/{hub.process.pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(stat[11]) + int(stat[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return sum(processor_time(hub.process.pid) for hub in (self.hub, self.plain))
 
     def peak_memory(self) -> list[float]:
         """The most memory each daemon ever held, in MB."""
-        peaks = []
-        for hub in (self.hub, self.plain):
-            status = Path(f"/proc/{hub.process.pid}/status").read_text()
-            line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-            peaks.append(int(line.split()[1]) * 1024 / 1_000_000)
-        return peaks
+        return [peak_memory(hub.process.pid) for hub in (self.hub, self.plain)]

@@ -126,6 +126,9 @@ http {{
     map "$uri $arg_service" $realm {{ default off; "~git-receive-pack" hub; }}
     server {{
         listen 127.0.0.1:{port};
+        location /large/ {{
+            alias {place}/large/;
+        }}
         location / {{
             auth_basic $realm;
             auth_basic_user_file {place}/users;
@@ -167,6 +170,14 @@ class Nginx(Server):
     def url(self) -> str:
         """The address below which the repositories lie."""
         return f"http://127.0.0.1:{self.port}"
+
+    def serve_file(self, file: Path) -> str:
+        """The address at which a file is sent as it is."""
+        folder = self._place / "large"
+        folder.mkdir(exist_ok=True)
+        (folder / file.name).unlink(missing_ok=True)
+        (folder / file.name).hardlink_to(file)
+        return f"{self.url}/large/{file.name}"
 
     @property
     def push_url(self) -> str:

@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from hubd.config import SECRET_FIELDS, Config, SettingInfo, settings
+from hubd.http.hf import table
 
 ROOT = Path(__file__).resolve().parent.parent
 _WIDTH = 98
@@ -33,6 +34,21 @@ capitals, lists with commas between their parts. The command line wins over the 
 environment over the file. A changed file is checked and taken up without a restart where the table
 says *live*; a bad one is reported and the old settings stay. {secrets} are secrets: better in the
 environment than in a file that others can read.
+"""
+_COMPATIBILITY_INTRO = """\
+# Clients of the Hugging Face Hub
+
+<!-- Made by `make docs` from hubd/http/hf/table.py; do not edit. -->
+
+`export HF_ENDPOINT=https://hub.example` and a token of this hub in `HF_TOKEN` is all that the
+unmodified clients need: `huggingface_hub` 2.4, 1.33 and 0.36 with the `hf` command are run against
+the hub by its tests, with Xet and without.
+
+`{types}` below is `models`, `datasets` or `spaces`.
+
+Not as on the public hub: `main` stands for the default branch where no branch has that name; the
+default branch is protected, so squashing its history needs a rule that allows it; downloads are not
+counted.
 """
 
 
@@ -99,9 +115,27 @@ def markdown() -> str:
     return "".join(parts)
 
 
+def compatibility() -> str:
+    """The text of ``docs/compatibility.md``: every call of the Hub's clients, with its state."""
+    parts = [_COMPATIBILITY_INTRO]
+    rows = sorted(table.ENDPOINTS, key=lambda e: (not e.built, table.ENDPOINTS.index(e)))
+    for built, members in groupby(rows, key=lambda endpoint: endpoint.built):
+        parts.append(f"\n## {'Answered' if built else 'Not yet: 501 with a sentence'}\n\n")
+        parts.append("| method | path | what |\n| --- | --- | --- |\n")
+        for endpoint in members:
+            path = endpoint.shown_path.replace("|", "\\|")
+            method = "any" if endpoint.method == "*" else endpoint.method
+            parts.append(f"| {method} | `{path}` | {endpoint.summary} |\n")
+    return "".join(parts)
+
+
 def texts() -> dict[Path, str]:
     """Every generated file with what belongs in it."""
-    return {ROOT / "config" / "hubd.toml": toml(), ROOT / "docs" / "settings.md": markdown()}
+    return {
+        ROOT / "config" / "hubd.toml": toml(),
+        ROOT / "docs" / "settings.md": markdown(),
+        ROOT / "docs" / "compatibility.md": compatibility(),
+    }
 
 
 def main() -> None:

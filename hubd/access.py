@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from hubd.errors import Denied, NotFound, SignInNeeded
+from hubd.errors import Denied, RepoNotFound, SignInNeeded
 from hubd.store import schema
 from hubd.store.queries import RepoAccess, role_column
 from hubd.types import (
@@ -178,13 +178,13 @@ def decide_hub(actor: Actor, action: HubAction) -> Verdict:
     return Verdict.DENY_SCOPE if limited or actor.scope < scope else Verdict.ALLOW
 
 
-def require(verdict: Verdict, doing: str, what: str = "repository") -> None:
+def require(verdict: Verdict, doing: str) -> None:
     """Raise the error that a verdict means; ``doing`` completes "may not …"."""
     match verdict:
         case Verdict.ALLOW:
             return
         case Verdict.HIDE:
-            raise NotFound(f"{what.capitalize()} not found.")
+            raise RepoNotFound("Repository not found.")
         case Verdict.SIGN_IN:
             raise SignInNeeded(f"You must sign in to {doing}.")
         case Verdict.DENY_ROLE:

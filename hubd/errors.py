@@ -66,11 +66,27 @@ class NotFound(HubError):
     status = 404
 
 
+class RepoNotFound(NotFound):
+    """There is no such repository, or none that the actor may know of."""
+
+
+class RevisionNotFound(NotFound):
+    """The repository has no such branch, tag or commit."""
+
+
+class EntryNotFound(NotFound):
+    """The commit has no such file or folder."""
+
+
 class Conflict(HubError):
     """It exists already, or changed since the caller looked."""
 
     code = "conflict"
     status = 409
+
+
+class Outdated(Conflict):
+    """The branch has moved on since the caller looked."""
 
 
 class TooLarge(HubError):
@@ -114,6 +130,13 @@ class Unavailable(HubError):
 
     code = "unavailable"
     status = 503
+
+
+class NotBuilt(HubError):
+    """A call of a dialect that this hub knows of and does not answer yet."""
+
+    code = "not_built"
+    status = 501
 
 
 class Bug(HubError):

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from hubd.cli.operate import do, repo_words
 from hubd.errors import Invalid
-from hubd.lfs.quota import human
-
-_UNITS: dict[str, int] = {"": 1, **{letter: int(1000**n) for n, letter in enumerate("KMGTP", 1)}}
-_UNITS |= {f"{letter}i": int(1024**n) for n, letter in enumerate("KMGTP", 1)}
-
-
-def parse_amount(text: str | None) -> int | None:
-    """``500G`` (powers of 1000), ``2Ti`` (of 1024) or a plain number; ``none`` is no limit."""
-    if text is None or text == "none":
-        return None
-    match = re.fullmatch(r"(\d{1,18})([KMGTP]i?)?B?", text)
-    if not match:
-        raise Invalid(f"{text!r} is not an amount.", hint="Write 500G, 2Ti, a number or none.")
-    return int(match[1]) * _UNITS[match[2] or ""]
+from hubd.lfs.quota import human, parse_amount
 
 
 def _whose(words: tuple[str, ...]) -> dict[str, str]:

@@ -48,7 +48,7 @@ def gc(context: click.Context, dry_run: bool) -> None:
     """
     done = do(context, "store.gc", dry_run=dry_run)
     print(f"{'would free' if dry_run else 'freed'}\t{human(done['bytes'])}\t{done['bytes']} bytes")
-    for name in ("links", "objects", "strays"):
+    for name in ("links", "objects", "strays", "chunks"):
         print(f"{name}\t{done[name]}")
     if done["skipped"]:
         ids = ", ".join(map(str, done["skipped"]))

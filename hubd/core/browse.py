@@ -5,13 +5,15 @@ Everything is read by object id once a revision is resolved, so a page stays tru
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 from hubd.core import repos
 from hubd.core.context import Core
+from hubd.core.entries import Entry, described, line_at
 from hubd.core.repos import Found
-from hubd.errors import Invalid, NotFound
+from hubd.errors import EntryNotFound, Invalid, NotFound, RevisionNotFound
 from hubd.git import diff as git_diff
 from hubd.git import last as git_last
 from hubd.git import log as git_log
@@ -19,9 +21,7 @@ from hubd.git.diff import Diff, FileDiff, Hunk, Line
 from hubd.git.log import CommitInfo, Person
 from hubd.git.objects import Batch
 from hubd.git.refs import Refs
-from hubd.git.trees import TreeEntry, parse_tree
-from hubd.lfs import pointers
-from hubd.lfs.pointers import Pointer
+from hubd.git.trees import TreeEntry
 from hubd.types import Actor, RepoPath, RepoRef, Revision
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 TEXT_LIMIT = 1024 * 1024
 
 
-class EmptyRepoError(NotFound):
+class EmptyRepoError(RevisionNotFound):
     """Nothing has been pushed yet."""
 
 
@@ -60,10 +60,12 @@ class RefInfo:
 
 @dataclass(frozen=True, slots=True)
 class RefList:
-    """The branches, default first, and the tags of a repository."""
+    """The branches, default first, the tags, and what the hub keeps: conversions, pull requests."""
 
     branches: list[RefInfo]
     tags: list[RefInfo]
+    converts: list[RefInfo]
+    pulls: list[RefInfo]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +76,6 @@ class At:
     revision: str
     commit: str
     is_ref: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a folder; ``size`` is that of the real file, also behind a pointer."""
-
-    name: str
-    path: str
-    kind: str
-    mode: int
-    oid: str
-    size: int | None = None
-    lfs: Pointer | None = None
-    last: CommitInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +116,10 @@ async def refs(core: Core, actor: Actor, ref: RepoRef) -> RefList:
     known = await core.refs.get(found.path)
     branches = _named(known, "refs/heads/", f"refs/heads/{found.repo.default_branch}")
     branches.sort(key=lambda info: (not info.is_default, info.name))
-    return RefList(branches, _named(known, "refs/tags/", ""))
+    tags, converts, pulls = (
+        _named(known, prefix, "") for prefix in ("refs/tags/", "refs/convert/", "refs/pr/")
+    )
+    return RefList(branches, tags, converts, pulls)
 
 
 def _named(known: Refs, prefix: str, default: str) -> list[RefInfo]:
@@ -142,7 +133,8 @@ def _named(known: Refs, prefix: str, default: str) -> list[RefInfo]:
 async def at(core: Core, actor: Actor, ref: RepoRef, revision: str | None = None) -> At:
     """The commit that a branch, tag or object id leads to; None asks for the default branch.
 
-    Raises ``EmptyRepoError`` for the default branch of an empty repository, else ``NotFound``.
+    Raises ``EmptyRepoError`` for the default branch of an empty repository, else
+    ``RevisionNotFound``.
     """
     found = await repos.find(core, actor, ref)
     await repos.ensure_directory(core, found.repo)
@@ -152,7 +144,7 @@ async def at(core: Core, actor: Actor, ref: RepoRef, revision: str | None = None
     if oid is None:
         if not known.names and not asked.is_oid:
             raise EmptyRepoError("This repository is empty.", hint="Push something to it.")
-        raise NotFound(f"There is no branch, tag or commit {str(asked)!r} here.")
+        raise RevisionNotFound(f"There is no branch, tag or commit {str(asked)!r} here.")
     return At(found, str(asked), oid, is_ref)
 
 
@@ -199,21 +191,11 @@ async def split_revision(core: Core, actor: Actor, ref: RepoRef, rest: str) -> t
 
 
 async def _entry_at(batch: Batch, at_: At, path: RepoPath) -> TreeEntry:
-    """The tree entry of a path; never goes through a link or submodule."""
-    oid = await batch.tree_of(at_.commit)
-    entry: TreeEntry | None = None
-    for name in path.split("/"):
-        if oid is None:
-            break
-        content = (await batch.contents_many([oid]))[oid]
-        entry = next((e for e in parse_tree(content, len(oid) // 2) if e.name == name), None)
-        oid = entry.oid if entry is not None and entry.is_tree else None
-        if entry is None:
-            break
-    else:
-        if entry is not None:
-            return entry
-    raise NotFound(f"There is no file {str(path)!r} at {at_.revision}.")
+    """The tree entry of a path; raises ``EntryNotFound``."""
+    entry = await line_at(batch, at_.commit, path)
+    if entry is None:
+        raise EntryNotFound(f"There is no file {str(path)!r} at {at_.revision}.")
+    return entry
 
 
 async def tree(
@@ -238,57 +220,18 @@ async def tree(
         oid = await batch.tree_of(at_.commit)
     if oid is None:
         raise NotFound("This revision has no files.")
-    content = (await batch.contents_many([oid]))[oid]
-    lines = sorted(parse_tree(content, len(oid) // 2), key=lambda e: (not e.is_tree, e.name_raw))
+    found = (await batch.tree(oid)).values()
+    lines = sorted(found, key=lambda e: (not e.is_tree, e.name_raw))
     shown = lines[offset : offset + limit]
-    entries = await _entries(batch, place, shown, with_sizes=with_sizes)
+    entries = await described(
+        batch, [(place.child(line.name), line) for line in shown], with_sizes=with_sizes
+    )
     if with_commits and shown:
         last = await git_last.last_commits(
             core.git, at_.found.path, at_.commit, place, [line.name for line in shown]
         )
-        entries = [_with_last(entry, last.get(entry.name)) for entry in entries]
+        entries = [replace(entry, last=last.get(entry.name)) for entry in entries]
     return Page(entries, len(lines), offset)
-
-
-def _with_last(entry: Entry, last: CommitInfo | None) -> Entry:
-    return Entry(
-        entry.name, entry.path, entry.kind, entry.mode, entry.oid, entry.size, entry.lfs, last
-    )
-
-
-async def _entries(
-    batch: Batch, folder: RepoPath, lines: Sequence[TreeEntry], *, with_sizes: bool
-) -> list[Entry]:
-    files = [line.oid for line in lines if not line.is_tree and not line.is_submodule]
-    sizes: dict[str, int] = {}
-    found: dict[str, Pointer] = {}
-    if with_sizes and files:
-        infos = [info for info in await batch.info_many(files) if info is not None]
-        sizes = {info.oid: info.size for info in infos}
-        small = [info.oid for info in infos if pointers.may_be(info.size)]
-        for oid, data in (await batch.contents_many(small)).items():
-            pointer = pointers.parse(data)
-            if pointer is not None:
-                found[oid] = pointer
-    return [_entry(folder, line, sizes, found) for line in lines]
-
-
-def _entry(
-    folder: RepoPath,
-    line: TreeEntry,
-    sizes: dict[str, int],
-    found: dict[str, Pointer],
-) -> Entry:
-    kind = "file"
-    if line.is_tree:
-        kind = "folder"
-    elif line.is_link:
-        kind = "link"
-    elif line.is_submodule:
-        kind = "submodule"
-    pointer = found.get(line.oid) if kind == "file" else None
-    size = pointer.size if pointer else sizes.get(line.oid)
-    return Entry(line.name, folder.child(line.name), kind, line.mode, line.oid, size, pointer)
 
 
 async def _file(batch: Batch, at_: At, path: str) -> Entry:
@@ -298,7 +241,7 @@ async def _file(batch: Batch, at_: At, path: str) -> Entry:
     line = await _entry_at(batch, at_, place)
     if line.is_tree:
         raise Invalid(f"{str(place)!r} is a folder.")
-    return (await _entries(batch, place.parent, [line], with_sizes=True))[0]
+    return (await described(batch, [(place, line)]))[0]
 
 
 async def blob(core: Core, at_: At, path: str, *, limit: int = TEXT_LIMIT) -> Blob:
@@ -317,21 +260,14 @@ async def blob(core: Core, at_: At, path: str, *, limit: int = TEXT_LIMIT) -> Bl
     return Blob(entry, data, is_binary=binary, text=text)
 
 
-async def stream(core: Core, at_: At, path: str) -> tuple[Entry, int, AsyncIterator[bytes]]:
-    """A file's facts, its bytes in Git (a pointer as such), and the bytes in pieces."""
+async def file(core: Core, at_: At, path: str) -> tuple[Entry, int]:
+    """A file's facts, and its bytes in Git (of a pointer as such)."""
     batch = await core.objects.batch(at_.found.path)
     entry = await _file(batch, at_, path)
     info = await batch.info(entry.oid) if entry.kind != "submodule" else None
     if info is None:
         raise Invalid("A submodule has no bytes here.")
-
-    async def pieces() -> AsyncIterator[bytes]:
-        # A child of its own: a slow reader must not hold the shared one.
-        async with Batch(core.git, at_.found.path) as own:
-            async for piece in own.stream(info.oid):
-                yield piece
-
-    return entry, info.size, pieces()
+    return entry, info.size
 
 
 async def commits(
@@ -364,3 +300,26 @@ async def compare(core: Core, actor: Actor, ref: RepoRef, base: str, head: str) 
         core.git, path, right.commit, limit=min(ahead, 100), exclude=left.commit
     )
     return Comparison(left, right, parting, newest, ahead, behind, changes)
+
+
+async def raw_diff(core: Core, old: At, new: At) -> AsyncIterator[bytes]:
+    """The difference of two commits of one repository as git prints it, in pieces."""
+    child = await core.git.start(
+        old.found.path,
+        "diff-tree",
+        "-p",
+        "-r",
+        "--find-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--full-index",
+        args=[old.commit, new.commit],
+        paths=[],
+        stdin=False,
+    )
+    try:
+        while piece := await child.read(256 * 1024):
+            yield piece
+    finally:
+        await asyncio.shield(child.kill(0))

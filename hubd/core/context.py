@@ -17,6 +17,7 @@ from hubd.git.process import Git
 from hubd.git.refcache import RefCache
 from hubd.hooks.pipeline import Pipeline
 from hubd.lfs import Lfs
+from hubd.lfs.context import ObjectLocks
 from hubd.obs.metrics import Metrics
 from hubd.store.engine import Store
 
@@ -38,6 +39,8 @@ class Core:
     metrics: Metrics
     tasks: Tasks
     refusals: Refusals = field(default_factory=Refusals)
+    # One commit of ours at a time per branch.
+    committing: ObjectLocks = field(default_factory=ObjectLocks)
     # Where HTTP and SSH are reached: what is bound, and what people use.
     http_url: str = ""
     ssh_url: str = ""

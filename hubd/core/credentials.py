@@ -110,6 +110,15 @@ async def list_tokens(core: Core, actor: Actor, user_name: str | None = None) ->
         return list(await tokens.for_user(conn, user.id))
 
 
+async def used(core: Core, actor: Actor) -> Token | None:
+    """The token that the request came with; None for another credential."""
+    if actor.token_id is None or actor.user_id is None:
+        return None
+    async with core.store.read() as conn:
+        found = await tokens.for_user(conn, actor.user_id)
+    return next((token for token in found if token.id == actor.token_id), None)
+
+
 async def places(core: Core, actor: Actor, found: Sequence[Token]) -> TokenPlaces:
     """The names of where tokens are limited to; of repositories, those the actor may see."""
     namespace_ids = {i for token in found for i in token.namespace_ids}

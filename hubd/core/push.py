@@ -16,7 +16,7 @@ from hubd.core.context import Core
 from hubd.core.fetch import Reading
 from hubd.core.locks import own_lock, share_lock
 from hubd.core.repos import Found
-from hubd.errors import Denied, HubError, NotFound
+from hubd.errors import Denied, HubError, NotFound, RepoNotFound
 from hubd.git.protocol_v2 import render_receive_refs
 from hubd.hooks.channel import HookChannel
 from hubd.hooks.pipeline import PushSession
@@ -52,15 +52,15 @@ async def admit(core: Core, actor: Actor, ref: RepoRef) -> Reading:
 async def _create_by_push(core: Core, actor: Actor, ref: RepoRef) -> Found:
     """What one may not see stays "not found": only a truly free name in one's reach is made."""
     if not core.config.push_to_create or actor.kind is not ActorKind.USER:
-        raise NotFound("Repository not found.")
+        raise RepoNotFound("Repository not found.")
     async with core.store.read() as conn:
         taken = await queries.repo_access(conn, ref, actor.user_id)
     if taken is not None:
-        raise NotFound("Repository not found.")
+        raise RepoNotFound("Repository not found.")
     try:
         return await repos.create(core, actor, ref, visibility=Visibility.PRIVATE)
     except HubError as error:
-        raise NotFound("Repository not found.") from error
+        raise RepoNotFound("Repository not found.") from error
 
 
 async def advertise(core: Core, reading: Reading, protocol: str) -> bytes:

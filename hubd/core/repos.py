@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hubd import access
 from hubd.core.context import Core
-from hubd.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from hubd.errors import Conflict, Denied, Invalid, NotFound, RepoNotFound, Unavailable
 from hubd.names import check_name
 from hubd.obs.failpoints import afail
 from hubd.store import audit, namespaces, queries, repos, users
@@ -67,7 +67,7 @@ async def find(
     async with core.store.read() as conn:
         found = await queries.repo_access(conn, ref, actor.user_id)
     if found is None:
-        raise NotFound("Repository not found.")
+        raise RepoNotFound("Repository not found.")
     facts = access.repo_facts(found)
     access.require(access.decide(actor, action, facts), DOING[action])
     return Found(
@@ -80,7 +80,7 @@ async def by_id(core: Core, repo_id: int) -> Repo:
     async with core.store.read() as conn:
         repo = await repos.by_id(conn, repo_id)
     if repo is None or repo.deleted_at is not None:
-        raise NotFound("Repository not found.")
+        raise RepoNotFound("Repository not found.")
     return repo
 
 
@@ -170,6 +170,7 @@ async def listing(
     repo_type: RepoType | None = None,
     namespace: str | None = None,
     search: str = "",
+    tags: Sequence[str] = (),
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
@@ -188,6 +189,7 @@ async def listing(
             type=repo_type,
             namespace_id=namespace_id,
             search=search,
+            tags=tags,
             sort=sort,
             after=after,
             limit=limit,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hubd.store.audit import Entry as AuditEntry
+from hubd.store.cards import Card
 from hubd.store.discussions import Discussion, Event
 from hubd.store.keys import Key
+from hubd.store.likes import Liked, Liker
 from hubd.store.namespaces import Namespace
 from hubd.store.orgs import Member
 from hubd.store.pushes import Push, RefMove
@@ -16,9 +18,12 @@ from hubd.store.users import User
 
 __all__ = [
     "AuditEntry",
+    "Card",
     "Discussion",
     "Event",
     "Key",
+    "Liked",
+    "Liker",
     "Member",
     "Namespace",
     "Push",

@@ -17,13 +17,19 @@ from typing import Self
 import msgspec
 
 from hubd.errors import Invalid, NotFound, TooLarge, Unavailable
+from hubd.git.objectcache import ObjectCache
 from hubd.git.process import Git
+from hubd.git.trees import TreeEntry, parse_tree
+from hubd.names import is_oid
 from hubd.procs import Child
 
 # The capacity of a pipe is never below one page (pipe(7)).
 _PORTION_BYTES = 4096
 _READ = 256 * 1024
 MAX_CONTENT = 64 * 1024 * 1024
+_MAX_TREE = 16 * 1024 * 1024
+# Blobs up to this size are kept: pointers of large files are below it.
+_KEPT_CONTENT = 1024
 
 
 class ObjectInfo(msgspec.Struct, frozen=True):
@@ -130,6 +136,11 @@ class Batch:
                 yield piece
             await self._bytes(child, 1)
 
+    async def tree(self, oid: str) -> dict[str, TreeEntry]:
+        """The entries of a tree object by name, in git's order; not to be changed."""
+        data = (await self.contents_many([oid], _MAX_TREE))[oid]
+        return {entry.name: entry for entry in parse_tree(data, len(oid) // 2)}
+
     async def tree_of(self, oid: str) -> str | None:
         """The tree that a commit, tag or tree leads to; None for a blob or nothing."""
         info = await self.info(oid + "^{tree}")
@@ -232,6 +243,7 @@ class ObjectPool:
         self._open: dict[Path, list[_Open]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self.known = ObjectCache()
 
     @asynccontextmanager
     async def borrow(self, path: Path) -> AsyncIterator[Batch]:
@@ -344,6 +356,7 @@ class ObjectPool:
 
     async def forget(self, path: Path) -> None:
         """End a repository's children, as its packs are replaced or it goes; users finish."""
+        self.known.forget(path)
         for one in self._open.pop(path, ()):
             if not one.users:
                 self._end(one)
@@ -365,20 +378,56 @@ class ObjectPool:
 
 
 class _Lent(Batch):
-    """Has no child of its own: each call goes to one of the pool's."""
+    """Has no child of its own: each call goes to one of the pool's, if the answer is not known."""
 
     def __init__(self, pool: ObjectPool, git: Git, path: Path) -> None:
         super().__init__(git, path)
         self._pool = pool
 
     async def info_many(self, specs: Sequence[str]) -> list[ObjectInfo | None]:
-        return await self._pool.info_many(self._path, specs)
+        known = self._pool.known
+        found = {
+            spec: info
+            for spec in specs
+            if (info := known.get(self._path, f"info {spec}", ObjectInfo)) is not None
+        }
+        missing = [spec for spec in dict.fromkeys(specs) if spec not in found]
+        if missing:
+            infos = await self._pool.info_many(self._path, missing)
+            for spec, info in zip(missing, infos, strict=True):
+                if info is None:
+                    continue
+                found[spec] = info
+                # A ref or a short id may lead elsewhere tomorrow.
+                if is_oid(spec.partition("^")[0]):
+                    known.put(self._path, f"info {spec}", info)
+        return [found.get(spec) for spec in specs]
 
     async def contents_many(
         self, oids: Sequence[str], limit: int = MAX_CONTENT
     ) -> dict[str, bytes]:
-        async with self._pool.borrow(self._path) as batch:
-            return await batch.contents_many(oids, limit)
+        known = self._pool.known
+        found = {
+            oid: data
+            for oid in oids
+            if (data := known.get(self._path, f"contents {oid}", bytes)) is not None
+        }
+        missing = [oid for oid in oids if oid not in found]
+        if missing:
+            async with self._pool.borrow(self._path) as batch:
+                read = await batch.contents_many(missing, limit)
+            found |= read
+            for oid, data in read.items():
+                if len(data) <= _KEPT_CONTENT:
+                    known.put(self._path, f"contents {oid}", data, 1 + len(data) // 300)
+        return found
+
+    async def tree(self, oid: str) -> dict[str, TreeEntry]:
+        known: dict[str, TreeEntry] | None = self._pool.known.get(self._path, f"tree {oid}", dict)
+        if known is None:
+            known = await super().tree(oid)
+            self._pool.known.put(self._path, f"tree {oid}", known, 1 + len(known))
+        return known
 
     async def stream(self, oid: str) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._pool.stream(self._path, oid)) as pieces:

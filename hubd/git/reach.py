@@ -1,4 +1,4 @@
-"""Which small blobs a repository needs: those that a ref reaches, and those of pushes under way."""
+"""The small blobs that a repository needs: what refs reach, and what pushes under way bring."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from hubd.git.streams import records
 _PORTION = 1000
 _QUARANTINES = "tmp_objdir-*"
 _NICE = 10
-Contents = AsyncGenerator[list[bytes], None]
+Contents = AsyncGenerator[dict[str, bytes], None]
 
 
-async def reachable(git: Git, path: Path, below: int, tips: Sequence[str] = ()) -> Contents:
-    """The contents of all blobs smaller than ``below`` bytes that any ref reaches, in portions.
+async def reachable(
+    git: Git, path: Path, below: int, tips: Sequence[str] = (), *, only_new: bool = False
+) -> Contents:
+    """Ids and contents of all blobs smaller than ``below`` bytes that any ref reaches, in portions.
 
-    ``tips`` are objects to start from besides the refs, hidden ones included; those that are not
-    there do not count. Raises ``Unavailable`` when not everything could be read.
+    All refs count, hidden ones included. ``tips`` are objects to start from besides them; those
+    that are not there do not count. ``only_new``: what the tips reach and no ref does. Raises
+    ``Unavailable`` when not everything could be read.
     """
     async with Batch(git, path) as batch:
         known = [info.oid for info in await batch.info_many(tips) if info is not None]
         child = await git.start(
             path,
             "rev-list",
-            "--all",
             "--stdin",
+            *(("--not", "--all") if only_new else ("--all",)),
             "--objects",
             "--no-object-names",
             "--use-bitmap-index",
@@ -48,20 +51,20 @@ async def reachable(git: Git, path: Path, below: int, tips: Sequence[str] = ()) 
             async for line in records(child, b"\n"):
                 portion.append(line.decode())
                 if len(portion) == _PORTION:
-                    yield list((await batch.contents_many(portion)).values())
+                    yield await batch.contents_many(portion)
                     portion = []
             if await child.wait():
                 raise Unavailable(
                     "git could not list what is reachable.", details={"stderr": child.error_text}
                 )
             if portion:
-                yield list((await batch.contents_many(portion)).values())
+                yield await batch.contents_many(portion)
         finally:
             await asyncio.shield(child.kill())
 
 
 async def quarantined(git: Git, path: Path, below: int) -> Contents:
-    """The contents of all blobs smaller than ``below`` bytes of pushes not yet decided.
+    """As ``reachable``, of pushes whose objects are still in quarantine.
 
     A quarantine that goes meanwhile was dropped, or its objects lie with the others now.
     """
@@ -83,4 +86,4 @@ async def _of_quarantine(git: Git, path: Path, folder: Path, below: int) -> Cont
     async with Batch(git, path, env) as batch:
         async for lines in git.list_new_objects(path, folder):
             small = [oid for oid, kind, size in lines if kind == "blob" and size < below]
-            yield list((await batch.contents_many(small)).values())
+            yield await batch.contents_many(small)

@@ -8,10 +8,8 @@ import msgspec
 
 from hubd.errors import Invalid
 from hubd.git.objects import Batch
-from hubd.git.trees import TreeEntry, parse_tree
+from hubd.git.trees import TreeEntry
 from hubd.names import MAX_PATH_DEPTH
-
-_MAX_TREE = 16 * 1024 * 1024
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -43,16 +41,11 @@ async def changes(
     todo: list[tuple[str, str | None, str | None]] = [("", old, new)]
     while todo:
         prefix, before, after = todo.pop()
-        pair = {oid for oid in (before, after) if oid is not None}
-        walk.trees -= len(pair)
+        walk.trees -= len({before, after} - {None})
         if walk.trees < 0 or prefix.count("/") > MAX_PATH_DEPTH:
             walk.cut = True
             return
-        contents = await batch.contents_many(list(pair), _MAX_TREE)
-        sides = [
-            {e.name: e for e in parse_tree(contents[oid], len(oid) // 2)} if oid else {}
-            for oid in (before, after)
-        ]
+        sides = [await batch.tree(oid) if oid else {} for oid in (before, after)]
         below: list[tuple[str, str | None, str | None]] = []
         for name in sorted({**sides[0], **sides[1]}):
             left, right = sides[0].get(name), sides[1].get(name)
@@ -102,20 +95,19 @@ async def walk_tree(
         if entry.is_tree:
             if len(stack) > MAX_PATH_DEPTH:
                 raise Invalid(f"This folder is deeper than {MAX_PATH_DEPTH} folders.")
-            stack.append((f"{path}/", iter(await _read(batch, entry.oid))))
+            stack.append((f"{path}/", await _entries(batch, entry.oid)))
     return found, False
 
 
-async def _read(batch: Batch, oid: str) -> list[TreeEntry]:
-    data = (await batch.contents_many([oid], _MAX_TREE))[oid]
-    return parse_tree(data, len(oid) // 2)
+async def _entries(batch: Batch, oid: str) -> Iterator[TreeEntry]:
+    return iter((await batch.tree(oid)).values())
 
 
 async def _resume(
     batch: Batch, tree: str, prefix: str, after: str
 ) -> list[tuple[str, Iterator[TreeEntry]]]:
     """The folders that the walk is in, each with the entries still to come."""
-    stack = [(prefix, iter(await _read(batch, tree)))]
+    stack = [(prefix, await _entries(batch, tree))]
     if not after:
         return stack
     here = prefix
@@ -125,7 +117,7 @@ async def _resume(
             raise Invalid("The listing cannot go on after a path that is not there.")
         if entry.is_tree:
             here = f"{here}{name}/"
-            stack.append((here, iter(await _read(batch, entry.oid))))
+            stack.append((here, await _entries(batch, entry.oid)))
         else:
             # A path below it finds nothing; if this was the last part, the folder goes on here.
             stack.append((here, iter(())))

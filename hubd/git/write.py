@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import msgspec
 
-from hubd.errors import Invalid, NotFound, Unavailable
+from hubd.errors import EntryNotFound, Invalid, RevisionNotFound, Unavailable
 from hubd.git.log import LATEST, Person
 from hubd.git.objects import Batch
 from hubd.git.packs import PackWriter, object_format_of
@@ -24,13 +24,11 @@ from hubd.git.trees import (
     MODE_FILE,
     MODE_TREE,
     TreeEntry,
-    parse_tree,
     serialize_tree,
 )
 from hubd.types import RepoPath
 
 MAX_MESSAGE = 1024 * 1024
-_MAX_TREE = 16 * 1024 * 1024
 _MAX_ZONE = 14 * 60
 # What git itself removes from the ends of names, as it would make the line ambiguous.
 _CRUD = " .,:;<>\"\\'\t"
@@ -105,8 +103,8 @@ class _File(msgspec.Struct):
 class _Folder:
     """A folder that changes, with the entries that do not."""
 
-    def __init__(self, entries: Sequence[TreeEntry] = ()) -> None:
-        self.kept = {entry.name: entry for entry in entries}
+    def __init__(self, entries: Mapping[str, TreeEntry] | None = None) -> None:
+        self.kept = dict(entries or {})
         self.new: dict[str, _File | _Folder] = {}
 
     def get(self, name: str) -> TreeEntry | _File | _Folder | None:
@@ -136,7 +134,7 @@ async def build_commit(
     """Make the objects of a commit on top of ``parent`` (None: the first of its branch).
 
     The operations apply in order. ``object_format`` counts without a parent only. Raises
-    ``Invalid`` (path, link on the way, folder in place of a file) or ``NotFound`` (nothing to
+    ``Invalid`` (path, link on the way, folder in place of a file) or ``EntryNotFound`` (nothing to
     delete or copy). Caller closes the pack.
     """
     if parent is not None:
@@ -170,13 +168,12 @@ class _Editor:
             return None
         oid = await self._batch.tree_of(self._parent)
         if oid is None:
-            raise NotFound("The parent commit does not exist.")
+            raise RevisionNotFound("The parent commit does not exist.")
         self.root = await self._read(oid)
         return oid
 
     async def _read(self, oid: str) -> _Folder:
-        data = (await self._batch.contents_many([oid], _MAX_TREE))[oid]
-        return _Folder(parse_tree(data, len(oid) // 2))
+        return _Folder(await self._batch.tree(oid))
 
     async def apply(self, operation: Operation) -> None:
         """Change the tree; raises ``Invalid`` or ``NotFound`` with the path in the sentence."""
@@ -211,7 +208,7 @@ class _Editor:
         parent = await self._enter(place, create=False)
         found = parent.get(place.name)
         if found is None:
-            raise NotFound(f"There is no {str(place)!r} to delete.")
+            raise EntryNotFound(f"There is no {str(place)!r} to delete.")
         if _is_folder(found) != folder:
             raise Invalid(f"{str(place)!r} is {'no' if folder else 'a'} folder.")
         parent.drop(place.name)
@@ -226,7 +223,7 @@ class _Editor:
                 here = item
                 continue
             if item is None and not create:
-                raise NotFound(f"There is no {str(place)!r} to delete.")
+                raise EntryNotFound(f"There is no {str(place)!r} to delete.")
             if isinstance(item, TreeEntry) and item.is_tree:
                 below = await self._read(item.oid)
             elif item is None:
@@ -245,11 +242,10 @@ class _Editor:
             entry = None
             if oid is None:
                 break
-            data = (await self._batch.contents_many([oid], _MAX_TREE))[oid]
-            entry = next((e for e in parse_tree(data, len(oid) // 2) if e.name == name), None)
+            entry = (await self._batch.tree(oid)).get(name)
             oid = entry.oid if entry is not None and entry.is_tree else None
         if entry is None or entry.mode not in {MODE_FILE, MODE_EXECUTABLE}:
-            raise NotFound(f"There is no file {operation.source!r} to copy.")
+            raise EntryNotFound(f"There is no file {operation.source!r} to copy.")
         return entry.mode, entry.oid
 
 
@@ -272,6 +268,16 @@ def _check_leaf(item: TreeEntry | _File | _Folder | None, place: RepoPath) -> No
         raise Invalid(f"{str(place)!r} is a submodule.")
 
 
+async def build_one(git: Git, kind: str, body: bytes, object_format: str, tree: str = "") -> Pack:
+    """A pack of one object: a tag, or a commit whose ``tree`` the repository has."""
+    git.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def fill(writer: PackWriter) -> tuple[str, str]:
+        return writer.add(kind, body), tree
+
+    return await asyncio.to_thread(_packed, git.scratch, object_format, fill, None)
+
+
 def _write(
     scratch: Path,
     object_format: str,
@@ -281,12 +287,26 @@ def _write(
     before: str | None,
 ) -> Pack:
     """Write blobs, then trees from the leaves up, then the commit."""
+
+    def fill(writer: PackWriter) -> tuple[str, str]:
+        entry = _write_folder(writer, root, "")
+        tree = entry.oid if entry is not None else writer.add("tree", b"")
+        return writer.add("commit", _commit_body(tree, head, message)), tree
+
+    return _packed(scratch, object_format, fill, before)
+
+
+def _packed(
+    scratch: Path,
+    object_format: str,
+    fill: Callable[[PackWriter], tuple[str, str]],
+    before: str | None,
+) -> Pack:
+    """What ``fill`` writes, which returns the ids of the main object and of its tree."""
     file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the pack owns it
     try:
         writer = PackWriter(file, object_format)
-        entry = _write_folder(writer, root, "")
-        tree = entry.oid if entry is not None else writer.add("tree", b"")
-        oid = writer.add("commit", _commit_body(tree, head, message))
+        oid, tree = fill(writer)
         size = writer.finish()
     except BaseException as error:
         file.close()
@@ -328,6 +348,13 @@ def commit_body(
 ) -> bytes:
     """The content of a commit object (gitformat-commit)."""
     return _commit_body(tree, _commit_head(parents, author, committer), message)
+
+
+def tag_body(oid: str, name: str, tagger: Person, message: str) -> bytes:
+    """The content of a tag object for a commit (git-mktag)."""
+    head = f"object {oid}\ntype commit\ntag {name}\ntagger {_signature(tagger)}\n\n"
+    text = message if message.endswith("\n") else message + "\n"
+    return (head + text).encode("utf-8", "replace")
 
 
 def _commit_body(tree: str, head: bytes, message: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from aiohttp import web
 
+from hubd.core.download import File, close
 from hubd.http.context import core_of
 
 PIECE = 1024 * 1024
@@ -22,6 +23,11 @@ class Bytes:
     etag: str
     read: Callable[[int, int], AsyncIterator[bytes]]
     file: str | None = None
+
+    @classmethod
+    def of(cls, file: File) -> Bytes:
+        """A file of a repository."""
+        return cls(file.size, f'"{file.mark}"', file.read, file.path)
 
 
 def wanted_range(request: web.Request, size: int, etag: str) -> tuple[int, int] | None:
@@ -92,11 +98,14 @@ async def _send_pieces(
     rest: AsyncIterator[bytes],
 ) -> None:
     idle = core_of(request).config.idle_timeout
-    async with asyncio.timeout(idle):
-        await response.write(first)
-    async for piece in rest:
+    try:
         async with asyncio.timeout(idle):
-            await response.write(piece)
+            await response.write(first)
+        async for piece in rest:
+            async with asyncio.timeout(idle):
+                await response.write(piece)
+    finally:
+        await close(rest)
 
 
 async def _send_file(request: web.Request, path: str, start: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""Xet over HTTP: tokens, xorbs, shards, reconstructions and chunk queries.
+"""Xet over HTTP: xorbs, shards, reconstructions and chunk queries; tokens are the Hub's dialect.
 
 Source: xet-core's ``cas_client`` and the published CAS API. Everything lies below
 ``/xet/REPOID-EPOCH``, the address that a token names, but telemetry, which clients send to the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any
 
 import msgspec
@@ -28,15 +27,14 @@ from hubd.errors import (
     Unavailable,
 )
 from hubd.http import ranges
-from hubd.http.context import actor_of, core_of, plain_error, public_url, tell_errors
+from hubd.http.context import core_of, plain_error, public_url, tell_errors
 from hubd.lfs import content, xet, xet_files
 from hubd.lfs.xet import Plan, XetTicket, XorbTicket
-from hubd.types import Actor, ActorKind, Channel, RepoAction, RepoRef, Revision
+from hubd.types import Actor, RepoAction, RepoRef
 
 _PLACE = "/xet/{repo_id:[0-9]{1,18}}-{epoch:[0-9]{1,9}}"
 _HASH = "{hash:[0-9a-f]{64}}"
 _XORB = "/-/xet/{ticket}"
-_TOKENS = "/api/{kind:models|datasets|spaces}/{namespace}/{name}/xet-{right:read|write}-token"
 # Clients take a silent server for a dead one after 30 s.
 _BEAT_SECONDS = 10.0
 # A client sends several xorbs at once, and each piece is held three times while it is checked.
@@ -51,52 +49,6 @@ def _json(body: Any, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
         body=msgspec.json.encode(body), content_type="application/json", headers=headers
     )
-
-
-def _told(handler: Handler) -> Handler:
-    """Errors as clients of the Hub read them; a stranger cannot tell private from absent."""
-
-    @wraps(handler)
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except HubError as error:
-            is_hidden = isinstance(error, NotFound | SignInNeeded)
-            headers = {"X-Error-Message": error.sentence.encode("ascii", "replace").decode()}
-            if is_hidden:
-                headers["X-Error-Code"] = "RepoNotFound"
-            response = _json({"error": error.sentence}, headers)
-            response.set_status(error.status)
-            return response
-
-    return guarded
-
-
-@_told
-async def token(request: web.Request) -> web.StreamResponse:
-    """Access to the chunks of a repository, in headers and in the body: clients read either."""
-    actor = await actor_of(request, Channel.HTTP)
-    match = request.match_info
-    Revision.parse(match.get("revision", "HEAD"))
-    may_write = match["right"] == "write"
-    ref = RepoRef.parse(match["kind"].removesuffix("s"), f"{match['namespace']}/{match['name']}")
-    core = core_of(request)
-    action = RepoAction.PUSH if may_write else RepoAction.READ
-    try:
-        repo = (await repos.find(core, actor, ref, action)).repo
-    except NotFound:
-        if actor.kind is ActorKind.ANONYMOUS:
-            raise SignInNeeded("Sign in with a token.") from None
-        raise
-    given = await xet.access_to(core.lfs, actor, repo, may_write=may_write)
-    url = f"{public_url(request)}/xet/{given.place}"
-    headers = {
-        "X-Xet-Cas-Url": url,
-        "X-Xet-Access-Token": given.token,
-        "X-Xet-Token-Expiration": str(given.expires_at),
-    }
-    body = {"casUrl": url, "accessToken": given.token, "exp": given.expires_at}
-    return _json(body, headers | _NO_CACHE)
 
 
 async def _admit(request: web.Request, *, may_write: bool) -> tuple[XetTicket, Actor, Found]:
@@ -300,8 +252,6 @@ def add_to(app: web.Application) -> None:
     """The addresses of Xet; those that take everything come last."""
     app.add_routes(
         [
-            web.get(_TOKENS, token),
-            web.get(f"{_TOKENS}/{{revision:.+}}", token),
             web.post(f"{_PLACE}/v1/xorbs/{{prefix}}/{_HASH}", post_xorb),
             web.post(f"{_PLACE}/v1/shards", post_shard_v1),
             web.post(f"{_PLACE}/v2/shards", post_shard_v2),

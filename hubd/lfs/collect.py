@@ -46,8 +46,8 @@ Say = Callable[[str], None]
 class Collected(msgspec.Struct):
     """What a round took, or would take: how many of each, and the bytes stored less.
 
-    ``strays`` are bytes without a row, ``chunks`` xorbs and lists of chunks; ``skipped`` are repositories that could not be read whole,
-    of which nothing was taken.
+    ``strays`` are bytes without a row, ``chunks`` xorbs and lists of chunks; ``skipped`` are
+    repositories that could not be read whole, of which nothing was taken.
     """
 
     links: int = 0
@@ -113,13 +113,13 @@ class _Round:
                 return
             after = next(reversed(page))
             async for contents in self._contents(repo_id):
-                for pointer in filter(None, map(pointers.parse, contents)):
+                for pointer in filter(None, map(pointers.parse, contents.values())):
                     page.pop(pointer.oid, None)
             await afail("collect.after_mark")
             for portion in _portions(iter(page)):
                 await self._unlink(repo_id, portion)
 
-    async def _contents(self, repo_id: int) -> AsyncIterator[list[bytes]]:
+    async def _contents(self, repo_id: int) -> AsyncIterator[dict[str, bytes]]:
         """What may be a pointer that the repository or a push to it needs; see above."""
         path = repo_path(self.repos_dir, repo_id)
         if not await asyncio.to_thread((path / "HEAD").exists):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
-from hubd.errors import QuotaExceeded, Unavailable
+from hubd.errors import Invalid, QuotaExceeded, Unavailable
 from hubd.lfs.context import Lfs
 from hubd.store import objects, quotas
 from hubd.store.engine import Connection
@@ -15,6 +16,8 @@ from hubd.store.repos import Repo
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
+_FACTORS: dict[str, int] = {"": 1, **{letter: int(1000**n) for n, letter in enumerate("KMGTP", 1)}}
+_FACTORS |= {f"{letter}i": int(1024**n) for n, letter in enumerate("KMGTP", 1)}
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -102,3 +105,13 @@ def human(size: int) -> str:
         value /= _STEP
         unit += 1
     return f"{value:.0f} {_UNITS[unit]}" if value == int(value) else f"{value:.1f} {_UNITS[unit]}"
+
+
+def parse_amount(text: str | None) -> int | None:
+    """``500G`` (powers of 1000), ``2Ti`` (of 1024) or a plain number; ``none`` is no limit."""
+    if text is None or text == "none":
+        return None
+    match = re.fullmatch(r"(\d{1,18})([KMGTP]i?)?B?", text)
+    if not match:
+        raise Invalid(f"{text!r} is not an amount.", hint="Write 500G, 2Ti, a number or none.")
+    return int(match[1]) * _FACTORS[match[2] or ""]

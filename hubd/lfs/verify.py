@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from hubd.blobs.base import Key, Kind
-from hubd.errors import HubError
+from hubd.blobs.base import Kind
+from hubd.errors import HubError, NotFound
 from hubd.lfs import content
 from hubd.lfs.context import Lfs
 from hubd.store import objects
@@ -73,8 +73,7 @@ async def _fault(lfs: Lfs, one: StoredObject) -> str:
             size += len(piece)
             await asyncio.to_thread(hasher.update, piece)
     except HubError as error:
-        missing = await lfs.blobs.stat(Key.object(one.oid)) is None
-        return "missing" if missing else f"unreadable: {error.message}"
+        return "missing" if isinstance(error, NotFound) else f"unreadable: {error.message}"
     if size != one.size:
         return f"has {size} bytes instead of {one.size}"
     return "" if hasher.hexdigest() == one.oid else "has other bytes than were stored"

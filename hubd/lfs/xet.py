@@ -35,8 +35,6 @@ _URL_SECONDS = 900
 _ANSWER_SECONDS = 3600
 # 4 GiB of a file, in 3 MB.
 _ANSWER_XORBS = 64
-# Xorbs that no file came to use are kept so long: an upload may go on after days.
-KEEP_SECONDS = 3 * 24 * 3600.0
 _MOST_XORBS = 20_000
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from hubd.names import fold_name
-from hubd.store import keys, repos, schema, sessions, tokens, users
+from hubd.store import cards, keys, likes, repos, schema, sessions, tokens, users
 from hubd.store.engine import Connection
 from hubd.store.keys import Key
 from hubd.store.repos import Repo
@@ -186,36 +186,58 @@ async def visible_repos(
     type: RepoType | None = None,  # noqa: A002
     namespace_id: int | None = None,
     search: str = "",
+    tags: Sequence[str] = (),
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
 ) -> tuple[list[Repo], str | None]:
     """A page of repositories under a predicate, and the mark of the next page.
 
-    ``sort`` is ``updated`` (newest first) or ``name``; the mark is opaque to callers.
+    ``sort`` is ``name``, or ``updated``, ``created`` or ``likes``, highest first; the mark is
+    opaque to callers.
     """
     query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible)
     if type is not None:
         query = query.where(_repos.c.type == type.value)
     if namespace_id is not None:
         query = query.where(_repos.c.namespace_id == namespace_id)
+    for tag in tags:
+        query = query.where(cards.tagged(tag))
     for word in search.lower().split()[:8]:
         query = query.where(
             sa.or_(
-                _repos.c.name_fold.contains(word, autoescape=True),
-                _ns.c.name_fold.contains(word, autoescape=True),
+                (_ns.c.name_fold + "/" + _repos.c.name_fold).contains(word, autoescape=True),
                 sa.func.lower(_repos.c.description).contains(word, autoescape=True),
             )
         )
     offset = int(after) if after is not None and after.isdigit() else 0
-    order = (
-        (_ns.c.name_fold, _repos.c.name_fold, _repos.c.id)
-        if sort == "name"
-        else (_repos.c.updated_at.desc(), _repos.c.id.desc())
+    found = many(
+        Repo, await conn.execute(query.order_by(*_order(sort)).offset(offset).limit(limit + 1))
     )
-    found = many(Repo, await conn.execute(query.order_by(*order).offset(offset).limit(limit + 1)))
     mark = str(offset + limit) if len(found) > limit else None
     return found[:limit], mark
+
+
+def _order(sort: str) -> Sequence[sa.ColumnElement[Any]]:
+    if sort == "name":
+        return (_ns.c.name_fold, _repos.c.name_fold, _repos.c.id)
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        "created": _repos.c.created_at,
+        "likes": likes.count_column(),
+    }
+    return (columns.get(sort, _repos.c.updated_at).desc(), _repos.c.id.desc())
+
+
+async def repo_counts(
+    conn: Connection, visible: sa.ColumnElement[bool], namespace_id: int
+) -> dict[RepoType, int]:
+    """How many repositories of each type a namespace has, of those under a predicate."""
+    query = (
+        sa.select(_repos.c.type, sa.func.count().label("number"))
+        .where(visible, _repos.c.namespace_id == namespace_id)
+        .group_by(_repos.c.type)
+    )
+    return {RepoType(row.type): int(row.number) for row in await conn.execute(query)}
 
 
 async def namespace_names(conn: Connection, ids: Collection[int]) -> dict[int, str]:

@@ -406,3 +406,35 @@ discussion_events = sa.Table(
     sa.Column("hidden", sa.Boolean, nullable=False),
     sqlite_autoincrement=True,
 )
+
+# What the card (README.md) of a repository's default branch says; ``seen_at`` is the updated_at of
+# the repository that it was read for: one that changed later is read again before it is listed.
+cards = sa.Table(
+    "cards",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seen_at", _Time, nullable=False),
+    sa.Column("commit_oid", sa.String(64), nullable=False),
+    sa.Column("card", sa.JSON, nullable=False),
+)
+
+card_tags = sa.Table(
+    "card_tags",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("tag", sa.String(200), primary_key=True, index=True),
+)
+
+likes = sa.Table(
+    "likes",
+    metadata,
+    sa.Column("user_id", _BigId, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "repo_id",
+        _BigId,
+        sa.ForeignKey("repos.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("created_at", _Time, nullable=False),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hubd.core import accounts, credentials, orgs
+from hubd.core import accounts, credentials, orgs, storage
 from hubd.errors import HubError, Invalid
 from hubd.types import Scope
 from hubd.web import signin
@@ -170,6 +170,12 @@ async def end_session(visit: Visit) -> web.Response:
     """Sign another browser out."""
     await accounts.end_session(visit.core, visit.actor, number(visit, "id"))
     return visit.go("/-/account/sessions", "session-ended")
+
+
+async def show_storage(visit: Visit) -> web.Response:
+    """What one's repositories have of large files, and may have."""
+    account = await storage.of_namespace(visit.core, visit.actor, visit.actor.name)
+    return visit.show("account_storage.html", section="storage", account=account)
 
 
 def number(visit: Visit, name: str) -> int:

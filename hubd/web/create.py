@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hubd.core import orgs, repos
+from hubd.core import orgs, repos, storage
 from hubd.errors import HubError, Invalid
 from hubd.types import RepoRef, Role, Visibility
 from hubd.web.links import TYPE_WORDS, Links
@@ -98,6 +98,9 @@ async def _org(visit: Visit, error: HubError | None = None) -> web.Response:
         members=members,
         # What is offered; the core decides.
         manages=own is Role.ADMIN or visit.actor.is_site_admin,
+        account=await storage.of_namespace(visit.core, visit.actor, org.name)
+        if own or visit.actor.is_site_admin
+        else None,
         roles=[Role.READ, Role.WRITE, Role.ADMIN],
         **(problem(error) if error else {}),
     )

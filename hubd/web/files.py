@@ -136,6 +136,7 @@ async def blob(place: Place) -> web.StreamResponse:
 
 
 # What blob.html looks at; ``view`` says which part of it is shown.
+_LARGEST_PICTURE = 20 * 1000**2
 _NOTHING: dict[str, Any] = {
     "view": "",
     "code": None,
@@ -159,6 +160,7 @@ def _view_without_text(found: browse.Blob) -> str:
     entry = found.entry
     cases = (
         ("submodule", entry.kind == "submodule"),
+        ("image", entry.lfs is not None and _is_large_picture(entry.name, entry.lfs.size)),
         ("lfs", entry.lfs is not None),
         ("empty", found.data == b""),
         ("image", _shows_as_image(entry, found.data or b"")),
@@ -166,6 +168,11 @@ def _view_without_text(found: browse.Blob) -> str:
         ("binary", found.is_binary),
     )
     return next((view for view, fits in cases if fits), "")
+
+
+def _is_large_picture(name: str, size: int) -> bool:
+    suffix = PurePosixPath(name.lower()).suffix
+    return suffix in INLINE_IMAGES and size <= _LARGEST_PICTURE
 
 
 def _shows_as_image(entry: browse.Entry, data: bytes) -> bool:

@@ -61,6 +61,7 @@ def _add_account(app: web.Application) -> None:
         ("POST", "/-/account/tokens/revoke", account.revoke_token),
         ("GET", "/-/account/sessions", account.show_sessions),
         ("POST", "/-/account/sessions", account.end_session),
+        ("GET", "/-/account/storage", account.show_storage),
         ("GET", "/-/new", create.show_new),
         ("POST", "/-/new", create.new),
         ("GET", "/-/organizations/new", create.show_new_org),

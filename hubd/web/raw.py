@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from aiohttp import web
 
-from hubd.core import browse
+from hubd.core import download
 from hubd.errors import NotFound
+from hubd.http import ranges
 from hubd.web.place import Place
 from hubd.web.visit import protect
 
@@ -63,32 +63,20 @@ def _is_utf8(head: bytes) -> bool:
 
 
 async def raw(place: Place) -> web.StreamResponse:
-    """A file at a revision."""
+    """A file at a revision, also behind an LFS pointer; whole or a range."""
     at, path = await place.at()
     if not path:
         raise NotFound("There is no such file here.")
-    request, core = place.visit.request, place.visit.core
-    entry, size, pieces = await browse.stream(core, at, path)
-    first = await anext(pieces, b"")
-    kind, save = delivery(entry.name, first[:_LOOKED_AT])
-    response = web.StreamResponse(headers={"Content-Type": kind})
-    response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    request = place.visit.request
+    file = await download.open_file(place.visit.core, at, path)
+    kind, save = delivery(file.entry.name, await file.head(_LOOKED_AT))
     how = "attachment" if save or request.query.get("download") else "inline"
-    name = quote(entry.name.encode("utf-8", "surrogateescape"), safe="")
-    response.headers["Content-Disposition"] = f"{how}; filename*=UTF-8''{name}"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    response.headers["X-Request-Id"] = request["request_id"]
-    response.headers["ETag"] = f'"{entry.oid}"'
-    protect(request, response.headers)
-    response.content_length = size
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
-    idle = core.config.idle_timeout
-    async with asyncio.timeout(idle):
-        await response.write(first)
-    async for piece in pieces:
-        async with asyncio.timeout(idle):
-            await response.write(piece)
-    await response.write_eof()
-    return response
+    name = quote(file.entry.name.encode("utf-8", "surrogateescape"), safe="")
+    headers = {
+        "Content-Type": kind,
+        "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+        "Content-Disposition": f"{how}; filename*=UTF-8''{name}",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    protect(request, headers)
+    return await ranges.send(request, ranges.Bytes.of(file), headers)

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hubd.core import browse, credentials, protection, repos
+from hubd.core import browse, credentials, protection, repos, storage
 from hubd.errors import HubError, Invalid, NotFound
+from hubd.lfs.quota import Limits, parse_amount
 from hubd.types import RepoAction, RepoRef, Role
 from hubd.web.account import number
 from hubd.web.create import description_of, visibility_of
@@ -33,6 +34,7 @@ async def _page(place: Place, section: str = "", error: HubError | None = None) 
         rules=await protection.listing(core, actor, ref),
         keys=await credentials.list_deploy_keys(core, actor, ref),
         refs=await browse.refs(core, actor, ref),
+        account=await storage.of_repo(core, actor, ref),
         error=error,
         section=section,
     )
@@ -120,6 +122,20 @@ async def _keys(place: Place) -> tuple[RepoRef, str]:
     return place.ref, "key-added"
 
 
+async def _storage(place: Place) -> tuple[RepoRef, str]:
+    visit = place.visit
+    limits = None
+    if not visit.text("default"):
+        old = (await storage.of_repo(visit.core, visit.actor, place.ref)).room
+        size, files = visit.text("bytes"), visit.text("objects")
+        limits = Limits(
+            parse_amount(size) if size else old.bytes,
+            parse_amount(files) if files else old.objects,
+        )
+    await storage.limit_repo(visit.core, visit.actor, place.ref, limits)
+    return place.ref, "saved"
+
+
 async def _archive(place: Place) -> tuple[RepoRef, str]:
     visit = place.visit
     archived = visit.text("archived") == "1"
@@ -142,6 +158,7 @@ _CHANGES: dict[str, Change] = {
     "collaborators": _collaborators,
     "rules": _rules,
     "keys": _keys,
+    "storage": _storage,
     "archive": _archive,
     "delete": _delete,
 }

@@ -27,6 +27,13 @@ ROWS = (
     "2 clones at once, 500 files",
     "clone http, pack",
     "clone http, history",
+    "lfs upload http, 1 file",
+    "lfs upload http, 5 files",
+    "lfs upload ssh, 1 file",
+    "lfs upload ssh, 5 files",
+    "lfs download http, 1 file",
+    "lfs download http, 5 files",
+    "lfs download, bytes alone",
 )
 
 
@@ -37,12 +44,14 @@ def test_every_row_is_measured_and_nothing_stays_behind(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
     )
     assert done.returncode == 0, done.stderr
     printed = {line.split("  ")[0].strip() for line in done.stdout.splitlines()}
     assert set(ROWS) <= printed, done.stdout
     assert "daemon memory, most ever held:" in done.stdout
+    assert "8 large transfers at once: daemon memory" in done.stdout
+    assert "lfs upload http, 1 file: server processor" in done.stdout
     assert list(tmp_path.iterdir()) == []
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True)
     assert left.stdout == ""

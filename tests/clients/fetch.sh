@@ -1,5 +1,6 @@
 #!/bin/sh
 # Puts clients that Debian does not have below build/clients/; tests skip those that are missing.
+# Arguments name further lists of Python packages, tests/clients/NAME.txt, for the long campaigns.
 set -eu
 cd "$(dirname "$0")/../.."
 PYTHON=.venv/bin/python
@@ -22,14 +23,18 @@ fetch_git_lfs() {
 }
 
 fetch_python() {
-    venv=build/clients/python
-    want=$(sha256sum tests/clients/python.txt)
-    [ "$(cat $venv/stamp 2>/dev/null)" = "$want" ] && return
-    $PYTHON -m venv --clear $venv
-    $venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
-        --only-binary :all: -r tests/clients/python.txt
-    printf '%s\n' "$want" >$venv/stamp
+    venv=build/clients/$1
+    list=tests/clients/$1.txt
+    want=$(sha256sum "$list")
+    [ "$(cat "$venv/stamp" 2>/dev/null)" = "$want" ] && return
+    $PYTHON -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes \
+        --only-binary :all: -r "$list"
+    printf '%s\n' "$want" >"$venv/stamp"
 }
 
 fetch_git_lfs || printf 'hubd: git-lfs 3.6 cannot be fetched; its tests are skipped\n' >&2
-fetch_python || printf 'hubd: clients in Python cannot be fetched; their tests are skipped\n' >&2
+for name in python hf2 "$@"; do
+    fetch_python "$name" ||
+        printf 'hubd: the clients of %s.txt cannot be fetched; their tests are skipped\n' "$name" >&2
+done

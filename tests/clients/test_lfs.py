@@ -103,3 +103,22 @@ def test_locks(client: Place, way: str) -> None:
     assert "locked" in client.git("lfs", "lock", "one.bin", cwd=source, check=False)
     client.git("lfs", "unlock", "--force", "one.bin", cwd=source)
     assert client.git("lfs", "locks", cwd=source) == ""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_quota_refuses_a_push_before_anything_is_sent(client: Place, way: str) -> None:
+    source, url = source_in(client), go(client, way)
+    repo = "/".join(url.split("/")[-2:])
+    size = sum(file.stat().st_size for file in source.glob("*.bin"))
+    quota, push = ("quota", "set", repo), ("push", url, "main")
+    client.hub.admin(*quota, "--bytes", "10M")
+    assert "do not fit" in client.git(*push, cwd=source, check=False)
+    client.hub.admin(*quota, "--bytes", str(size), "--objects", "31")
+    assert "do not fit" in client.git(*push, cwd=source, check=False)
+    assert client.hub.admin("quota", "show", repo).startswith("bytes\t0 bytes\t")
+    client.hub.admin(*quota, "--objects", "32")
+    client.git(*push, cwd=source)
+    (source / "three.bin").write_bytes(b"x")
+    client.git("add", "-A", cwd=source)
+    client.git("commit", "-q", "-m", "One byte too many", cwd=source)
+    assert "do not fit" in client.git(*push, cwd=source, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from hubd.cli import cli
 from hubd.control import OPERATIONS
@@ -46,6 +47,8 @@ def test_every_operation_has_a_command() -> None:
         for group, commands in admin.commands.items()  # type: ignore[attr-defined]
         for command in commands.commands
     }
+    store: Any = cli.commands["store"]
+    names |= {f"store.{command}" for command in store.commands} & set(OPERATIONS)
     assert names == set(OPERATIONS)
 
 

@@ -19,9 +19,11 @@ import sqlalchemy as sa
 
 from hubd import app, config
 from hubd.blobs.base import Key
-from hubd.core import accounts, credentials, repos
+from hubd.core import accounts, credentials, push, repos
 from hubd.core.context import Core
+from hubd.core.fetch import Reading
 from hubd.errors import HubError
+from hubd.git.push import RefMove, push_request, send
 from hubd.lfs import batch, content
 from hubd.lfs.batch import Wanted
 from hubd.lfs.collect import Collected, collect
@@ -300,6 +302,33 @@ async def test_a_push_after_its_object_went_is_refused(place: Place) -> None:
     await place.upload(repo, big)
     await place.push("r")
     assert await place.has(repo, big)
+
+
+async def test_a_dropped_commit_comes_back_only_with_its_objects(place: Place) -> None:
+    repo = await place.repo()
+    await place.commit("r", readme="x")
+    await place.push("r")
+    big = await place.stored(repo, "r", pushed=False)
+    await place.push("r", "main:topic")
+    tip = (await place.git("r", "rev-parse", "HEAD")).strip()
+    await place.push("r", ":topic")
+    await place.age()
+    assert (await place.collect()).objects == 1
+    # The hub still has the commit, so that no object comes with this push.
+    refused = await _moved(place, repo, "refs/heads/again", tip)
+    assert "not on this hub" in refused
+    await place.upload(repo, big)
+    assert await _moved(place, repo, "refs/heads/again", tip) == ""
+
+
+async def _moved(place: Place, repo: Repo, ref: str, tip: str) -> str:
+    """Move a ref by a push of nothing; what is said against it."""
+    path = place.core.path_of(repo.id)
+    reading = Reading(Actor.system(), repo, path)
+    request = push_request([RefMove(ref, "0" * 40, tip)])
+    async with push.receive(place.core, reading, "", stateless=True) as running:
+        report = await send(running.child, request)
+    return "" if report.ok else report.messages
 
 
 async def test_the_trash_keeps_its_objects_until_it_is_emptied(place: Place) -> None:

@@ -18,7 +18,7 @@ from hubd.lfs.xet import XetTicket
 from hubd.store import objects
 from hubd.types import Scope
 from tests.apiclient import Api
-from tests.caskit import Cas, Made, Part, ask, shard_of
+from tests.caskit import Cas, Made, Part, ask, lines, shard_of
 from tests.hubkit import Repo, World
 from tests.hubproc import Hub
 from tests.lfs.test_xet import fresh, has, whole
@@ -70,6 +70,15 @@ def test_a_list_that_a_killed_daemon_left_is_not_taken_for_the_object(own: World
     client(other).upload(big)
     assert _collect(own) == 2
     assert client(other).download(big) == big.data
+
+
+def test_a_client_hears_how_far_the_work_is(own: World) -> None:
+    repo, file = own.repo(), whole(fresh())
+    Cas.of(repo).xorb(file.parts[0].xorb)
+    _armed(own, "xet.before_file_row=sleep:1")
+    told = lines(Cas.of(repo).send("POST", "/v2/shards", shard_of(file)))
+    _armed(own, "")
+    assert told == [{"type": "validating", "verified": 1, "total": 1}, {"type": "result"}]
 
 
 def _collect(world: World, later: float = 10.0) -> int:
@@ -178,6 +187,7 @@ def test_a_damaged_xorb_is_told_and_not_passed_on(own: World) -> None:
     path = own.hub.data / "blobs" / Key(Kind.XORB, xorb.name).path
     path.write_bytes(b"")
     own.hub.restart()
+    assert "unreadable" in own.hub.run_cli("store", "verify").stdout
     reply = client(repo).send(
         "GET", client(repo).action("download", Big(whole(xorb).content))["href"]
     )

@@ -126,6 +126,8 @@ BODIES: dict[str, object] = {
     "change_discussion": {"title": "evil"},
     "add_comment": {"body": "evil"},
     "merge_pull": {"how": "squash"},
+    "set_repo_quota": {"bytes": None, "objects": None},
+    "set_namespace_quota": {"bytes": None, "objects": None},
     "create_ref": {"kind": "branch", "name": "evil", "oid": "0" * 40},
 }
 QUERIES: dict[str, dict[str, object]] = {

@@ -181,6 +181,34 @@ def test_a_person_makes_a_repository(walk: Walk) -> None:
     assert "/-/login" in page.url
 
 
+def test_storage_is_shown_and_limited(walk: Walk, site: Site) -> None:
+    hub = site.world.hub
+    hub.admin("quota", "set", "ada", "--bytes", "60K", "--objects", "none")
+    _sign_in(walk)
+    page = walk.go("/-/account/storage")
+    told = page.inner_text("main")
+    assert "50 kB" in told
+    assert "of 60 kB" in told
+    assert "by ada" in told
+    walk.go(f"/{site.repo.path}/settings")
+    page.fill("#storage [name=bytes]", "55K")
+    page.click("#storage button.primary")
+    page.wait_for_url("**/settings?done=saved#storage")
+    walk.check("limits")
+    assert "of 55 kB" in page.inner_text("#storage")
+    page.fill("#storage [name=bytes]", "61K")
+    page.click("#storage button.primary")
+    page.wait_for_selector("#storage [role=alert]")
+    assert "at most 60000 bytes" in page.inner_text("#storage")
+    walk.said.clear()  # the browser names the status of the refusal
+    page.click("text=Use the defaults of this hub")
+    page.wait_for_url("**/settings?done=saved#storage")
+    assert "no limit" in page.inner_text("#storage")
+    name = f"guild{walk.page.evaluate('innerWidth')}"
+    hub.admin("org", "add", name, "--owner", "ada")
+    assert "No large file yet" in walk.go(f"/-/organizations/{name}").inner_text("#storage")
+
+
 def test_every_kind_of_file_has_a_fitting_page(walk: Walk, site: Site) -> None:
     home = f"/{site.repo.path}"
     page = walk.go(home)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+from hubd.git import reach
 from hubd.hooks.channel import printable
-from hubd.hooks.context import ObjectFacts, PushContext, named
+from hubd.hooks.context import PushContext, named
 from hubd.lfs import content, pointers
 from hubd.lfs.pointers import Pointer
 from hubd.types import Finding, Level
@@ -18,8 +21,8 @@ class LfsPointers:
         """Malformed pointers, and those whose object the repository does not have."""
         found: dict[str, Pointer] = {}
         malformed: list[str] = []
-        async for portion in ctx.new_objects():
-            for oid, data in (await self._contents(ctx, portion)).items():
+        async for contents in self._contents(ctx):
+            for oid, data in contents.items():
                 pointer = pointers.parse(data)
                 if pointer is not None:
                     found[oid] = pointer
@@ -36,11 +39,26 @@ class LfsPointers:
         )
         return self._findings(ctx, missing, malformed, paths)
 
-    async def _contents(self, ctx: PushContext, portion: list[ObjectFacts]) -> dict[str, bytes]:
-        small = [
-            facts.oid for facts in portion if facts.kind == "blob" and pointers.may_be(facts.size)
-        ]
-        return await ctx.batch.contents_many(small) if small else {}
+    async def _contents(self, ctx: PushContext) -> AsyncIterator[dict[str, bytes]]:
+        """What may be a pointer among the new objects, and among old ones that come back."""
+        unseen = {update.new for update in ctx.tips}
+        async for portion in ctx.new_objects():
+            unseen -= {facts.oid for facts in portion}
+            small = [
+                facts.oid
+                for facts in portion
+                if facts.kind == "blob" and pointers.may_be(facts.size)
+            ]
+            if small:
+                yield await ctx.batch.contents_many(small)
+        unseen -= {oid for pair in ctx.refs.names.values() for oid in pair}
+        if unseen:
+            # What no ref reached for a time may have lost its large files to collection.
+            below = pointers.MAX_POINTER
+            async for contents in reach.reachable(
+                ctx.git, ctx.path, below, sorted(unseen), only_new=True
+            ):
+                yield contents
 
     async def _missing(
         self, ctx: PushContext, found: dict[str, Pointer]

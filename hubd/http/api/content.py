@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 from aiohttp import web
 from msgspec import Meta
 
-from hubd.core import browse
+from hubd.core import browse, download
 from hubd.http import ranges
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page, Part, Stream, rate_headers
 from hubd.http.api.history import CommitAnswer, commit_answer
@@ -168,25 +165,18 @@ async def get_blob(call: Call, query: FileQuery) -> BlobAnswer:
     )
 
 
-async def get_raw(call: Call, query: FileQuery) -> Stream:
-    """The bytes of a file at a revision, as Git has them; a download, never a page."""
+class RawQuery(FileQuery, frozen=True, kw_only=True):
+    """Which file at which revision; none: at the default branch."""
+
+    pointer: Annotated[bool, Meta(description="An LFS pointer as such, as Git has it.")] = False
+
+
+async def get_raw(call: Call, query: RawQuery) -> Stream:
+    """The bytes of a file at a revision, also behind an LFS pointer; a download, never a page."""
     at = await browse.at(call.core, call.actor, call.ref, query.revision)
-    entry, size, pieces = await browse.stream(call.core, at, query.path)
-    async with aclosing(pieces):  # type: ignore[type-var]
-        source = ranges.Bytes(size, f'"{entry.oid}"', partial(_part, pieces))
-        headers = _download_headers(call.request, entry, at.commit)
-        return Stream(await ranges.send(call.request, source, headers))
-
-
-async def _part(pieces: AsyncIterator[bytes], start: int, end: int) -> AsyncIterator[bytes]:
-    """The bytes [start, end) of a stream; git reads a file from its start only."""
-    at = 0
-    async for piece in pieces:
-        if at + len(piece) > start:
-            yield piece[max(0, start - at) : end - at]
-        at += len(piece)
-        if at >= end:
-            return
+    file = await download.open_file(call.core, at, query.path, pointer=query.pointer)
+    headers = _download_headers(call.request, file.entry, at.commit)
+    return Stream(await ranges.send(call.request, ranges.Bytes.of(file), headers))
 
 
 def _download_headers(request: web.Request, entry: browse.Entry, commit: str) -> dict[str, str]:

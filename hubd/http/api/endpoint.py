@@ -201,7 +201,7 @@ class Endpoint:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Sign in, count, parse, let the handler answer, write that down."""
         core = core_of(request)
-        actor = await _admit(request, core)
+        actor = await admit(request, core)
         call = Call(request, core, actor, _names(request))
         given: dict[str, object] = {}
         if self.query is not None or request.query:
@@ -248,7 +248,7 @@ def json_response(
     )
 
 
-async def _admit(request: web.Request, core: Core) -> Actor:
+async def admit(request: web.Request, core: Core) -> Actor:
     """Who asks, counted; a wrong token counts against its address."""
     refused: HubError | None = None
     try:

@@ -1,0 +1,163 @@
+"""Repositories as a whole: create, delete, move, change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hubd.core import accounts, commits, repos
+from hubd.core.largefiles import ATTRIBUTES, FIRST_ATTRIBUTES
+from hubd.core.rows import Repo
+from hubd.errors import Conflict, Denied, HubError, Invalid, NotBuilt
+from hubd.http.api.endpoint import json_response
+from hubd.http.hf.endpoint import REPO, Call, Endpoint
+from hubd.http.hf.shapes import RepoCreated, row_id
+from hubd.types import RepoAction, RepoRef, RepoType, Visibility
+
+_SDKS = {"gradio", "streamlit", "docker", "static"}
+
+
+class ToCreate(msgspec.Struct):
+    """A repository to make; what clients send beside this has no meaning here."""
+
+    name: str
+    organization: str | None = None
+    type: str | None = None
+    private: bool | None = None
+    visibility: str | None = None
+    sdk: str | None = None
+
+
+class ToDelete(msgspec.Struct):
+    """A repository to delete."""
+
+    name: str
+    organization: str | None = None
+    type: str | None = None
+
+
+class ToMove(msgspec.Struct, rename="camel"):
+    """A repository to rename."""
+
+    from_repo: str
+    to_repo: str
+    type: str | None = None
+
+
+class Settings(msgspec.Struct):
+    """What to change."""
+
+    private: bool | None = None
+    visibility: str | None = None
+    gated: Any = None
+
+
+def _visibility(private: bool | None, text: str | None) -> Visibility | None:  # noqa: FBT001
+    if text == "protected":
+        raise NotBuilt("Protected Spaces are not there on this hub yet.")
+    if text is not None:
+        try:
+            return Visibility(text)
+        except ValueError:
+            raise Invalid("The visibility is public, internal or private.") from None
+    if private is None:
+        return None
+    return Visibility.PRIVATE if private else Visibility.PUBLIC
+
+
+async def _ref(call: Call, kind: str | None, organization: str | None, name: str) -> RepoRef:
+    if "/" in name and organization is None:
+        organization, _, name = name.partition("/")
+    if organization is None:
+        organization = (await accounts.me(call.core, call.actor)).name
+    return _parsed(kind, f"{organization}/{name}")
+
+
+def _parsed(kind: str | None, repo_id: str) -> RepoRef:
+    if kind in {"kernel", "bucket"}:
+        raise NotBuilt(f"Repositories of the type {kind} are not there on this hub yet.")
+    return RepoRef.parse(kind or RepoType.MODEL, repo_id)
+
+
+async def create(call: Call) -> web.Response:
+    """Make a repository with its first commit, as the clients expect one; 409 if it is there."""
+    asked = await call.body(ToCreate)
+    ref = await _ref(call, asked.type, asked.organization, asked.name)
+    if ref.type is RepoType.SPACE and asked.sdk not in _SDKS:
+        raise Invalid(f"The sdk of a Space is one of {', '.join(sorted(_SDKS))}.")
+    visibility = _visibility(asked.private, asked.visibility)
+    try:
+        found = await repos.create(call.core, call.actor, ref, visibility=visibility)
+    except Conflict as error:
+        shown = RepoCreated(url=call.url(ref), name=ref.repo_id, id="")
+        body = msgspec.to_builtins(shown) | {"error": error.sentence}
+        headers = {"X-Error-Message": "You already created this repository."}
+        return json_response(body, error.status, headers)
+    await _first_commit(call, found.repo, asked.sdk)
+    repo = found.repo
+    made = RepoCreated(url=call.url(repo.ref), name=repo.ref.repo_id, id=row_id(repo.id))
+    return json_response(made)
+
+
+async def _first_commit(call: Call, repo: Repo, sdk: str | None) -> None:
+    changes: list[commits.Change] = [commits.AddFile(ATTRIBUTES, FIRST_ATTRIBUTES.encode())]
+    if repo.type is RepoType.SPACE:
+        card = f"---\ntitle: {repo.name}\nsdk: {sdk}\n---\n"
+        changes.append(commits.AddFile("README.md", card.encode()))
+    try:
+        await commits.commit(call.core, call.actor, repo.ref, changes, "initial commit")
+    except HubError:
+        # A repository without its first commit would answer "exists" to the next try.
+        await repos.delete(call.core, call.actor, repo.ref)
+        raise
+
+
+async def delete(call: Call) -> None:
+    """Put a repository into the trash."""
+    asked = await call.body(ToDelete)
+    ref = await _ref(call, asked.type, asked.organization, asked.name)
+    await repos.delete(call.core, call.actor, ref)
+
+
+async def move(call: Call) -> None:
+    """Give a repository another name or owner; the old address redirects."""
+    asked = await call.body(ToMove)
+    old, new = _parsed(asked.type, asked.from_repo), _parsed(asked.type, asked.to_repo)
+    await repos.rename(call.core, call.actor, old, new)
+
+
+async def settings(call: Call) -> dict[str, Any]:
+    """Change who may read a repository."""
+    asked = await call.body(Settings)
+    if asked.gated not in {None, False}:
+        raise NotBuilt("Gated access is not there on this hub yet.")
+    visibility = _visibility(asked.private, asked.visibility)
+    if visibility is not None:
+        await repos.set_visibility(call.core, call.actor, call.ref, visibility)
+    repo = (await repos.find(call.core, call.actor, call.ref)).repo
+    return {"private": repo.visibility is not Visibility.PUBLIC, "gated": False}
+
+
+async def may_read(call: Call) -> None:
+    """Whether the caller may read."""
+    await repos.find(call.core, call.actor, call.ref)
+
+
+async def may_write(call: Call) -> None:
+    """Whether the caller may push."""
+    if not call.actor.is_signed_in:
+        await repos.find(call.core, call.actor, call.ref)
+        raise Denied("You must sign in to push to this repository.")
+    await repos.find(call.core, call.actor, call.ref, RepoAction.PUSH)
+
+
+ENDPOINTS = [
+    Endpoint("POST", "/api/repos/create", create, "Make a repository"),
+    Endpoint("DELETE", "/api/repos/delete", delete, "Delete a repository"),
+    Endpoint("POST", "/api/repos/move", move, "Rename or transfer a repository"),
+    Endpoint("PUT", REPO + "/settings", settings, "Change who may read"),
+    Endpoint("GET", REPO + "/auth-check", may_read, "Whether the caller may read"),
+    Endpoint("GET", REPO + "/auth-check/write", may_write, "Whether the caller may push"),
+]

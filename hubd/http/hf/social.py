@@ -1,0 +1,89 @@
+"""Likes, and cards judged before they are committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hubd.core import cards, overview
+from hubd.errors import Invalid
+from hubd.http.api.endpoint import json_response
+from hubd.http.hf.endpoint import REPO, Call, Endpoint, Page
+from hubd.http.hf.shapes import LikedRepo, Person, when
+from hubd.types import RepoType
+
+_PAGE = 100
+
+
+class CardToCheck(msgspec.Struct, rename="camel"):
+    """The text of a README.md, and of what."""
+
+    content: str
+    repo_type: str | None = None
+
+
+async def like(call: Call) -> None:
+    """Like a repository."""
+    await overview.like(call.core, call.actor, call.ref, likes_it=True)
+
+
+async def unlike(call: Call) -> None:
+    """Like it no longer."""
+    await overview.like(call.core, call.actor, call.ref, likes_it=False)
+
+
+def _part(call: Call) -> tuple[int, int]:
+    return call.number("cursor", 0, 10**9), max(1, call.number("limit", _PAGE, 1000))
+
+
+def _page(items: list[Any], start: int, limit: int) -> Page:
+    return Page(items[:limit], str(start + limit) if len(items) > limit else None)
+
+
+async def likers(call: Call) -> Page:
+    """Who likes a repository."""
+    start, limit = _part(call)
+    found = await overview.likers(call.core, call.actor, call.ref, start=start, limit=limit + 1)
+    people = [Person(user=one.name, fullname=one.full_name or one.name) for one in found]
+    return _page(people, start, limit)
+
+
+async def liked(call: Call) -> Page:
+    """What a user likes."""
+    start, limit = _part(call)
+    name = call.name("user")
+    found = await overview.liked(call.core, call.actor, name, start=start, limit=limit + 1)
+    shown = [
+        LikedRepo(
+            repo={"name": f"{one.namespace}/{one.name}", "type": one.type.value},
+            created_at=when(one.created_at),
+        )
+        for one in found
+    ]
+    return _page(shown, start, limit)
+
+
+async def validate_yaml(call: Call) -> web.Response:
+    """Judge the head of a README.md; 400 with errors."""
+    asked = await call.body(CardToCheck)
+    try:
+        kind = RepoType(asked.repo_type or "model")
+    except ValueError:
+        raise Invalid("The repoType is model, dataset or space.") from None
+    verdict = cards.validate(asked.content, kind)
+    body = {
+        "errors": [{"message": text} for text in verdict.errors],
+        "warnings": [{"message": text} for text in verdict.warnings],
+    }
+    return json_response(body, 400 if verdict.errors else 200)
+
+
+ENDPOINTS = [
+    Endpoint("POST", REPO + "/like", like, "Like"),
+    Endpoint("DELETE", REPO + "/like", unlike, "Like no longer"),
+    Endpoint("GET", REPO + "/likers", likers, "Who likes it"),
+    Endpoint("GET", "/api/users/{user}/likes", liked, "What a user likes"),
+    Endpoint("POST", "/api/validate-yaml", validate_yaml, "Judge a card"),
+]

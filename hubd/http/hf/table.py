@@ -1,0 +1,71 @@
+"""Every call of the Hub's API that clients make, with who answers it."""
+
+from __future__ import annotations
+
+from hubd.http.hf import (
+    accounts,
+    discussions,
+    info,
+    refs,
+    repos,
+    resolve,
+    social,
+    trees,
+    upload,
+    xet,
+)
+from hubd.http.hf.endpoint import REPO, Call, Endpoint, not_built
+
+_GATES = not_built("Gated access is not there")
+_COLLECTIONS = not_built("Collections are not there")
+_WEBHOOKS = not_built("Webhooks are not there")
+_SPACES = not_built("Spaces are not run")
+_JOBS = not_built("Jobs are not run")
+_BUCKETS = not_built("Buckets are not there")
+_FOLLOWING = not_built("Following is not there")
+_PAPERS = not_built("Papers are not there")
+_SIGN_IN = not_built("Signing in by a browser from a client is not possible")
+_REST = "{rest:(?:/.*)?}"
+_SPACE = "/api/spaces/{namespace}/{name}"
+_SPACE_CALLS = (
+    "runtime|restart|pause|hardware|sleeptime|dev-mode|secrets|variables|storage|volumes|"
+    "logs/[^/]+|metrics"
+)
+
+
+async def telemetry(_call: Call) -> None:
+    """What clients tell about themselves is not kept."""
+
+
+NOT_BUILT = [
+    Endpoint("*", REPO + "/user-access-request/{rest:.+}", _GATES, "Requests for access"),
+    Endpoint("POST", REPO + "/duplicate", not_built("Duplicating is not there"), "Duplicate"),
+    Endpoint("*", REPO + "/lfs-files" + _REST, not_built("This is not there"), "Large files"),
+    Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
+    Endpoint("GET", "/api/organizations/{org}/followers", _FOLLOWING, "Followers"),
+    Endpoint("*", "/api/collections" + _REST, _COLLECTIONS, "Collections"),
+    Endpoint("*", "/api/settings/webhooks" + _REST, _WEBHOOKS, "Webhooks"),
+    Endpoint("*", _SPACE + f"/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space's run"),
+    Endpoint("GET", "/api/spaces/{call:hardware|templates|semantic-search}", _SPACES, "Spaces"),
+    Endpoint("*", "/api/jobs" + _REST, _JOBS, "Jobs"),
+    Endpoint("*", "/api/scheduled-jobs" + _REST, _JOBS, "Scheduled jobs"),
+    Endpoint("*", "/api/buckets" + _REST, _BUCKETS, "Buckets"),
+    Endpoint("*", "/api/kernels" + _REST, not_built("Kernels are not there"), "Kernels"),
+    Endpoint("GET", "/api/{rest:daily_papers|papers/.+}", _PAPERS, "Papers"),
+    Endpoint("POST", "/oauth/{rest:device|token}", _SIGN_IN, "Device sign-in"),
+]
+# In this order: the first that fits answers.
+ENDPOINTS: list[Endpoint] = [
+    *accounts.ENDPOINTS,
+    *repos.ENDPOINTS,
+    *trees.ENDPOINTS,
+    *refs.ENDPOINTS,
+    *upload.ENDPOINTS,
+    *xet.ENDPOINTS,
+    *discussions.ENDPOINTS,
+    *social.ENDPOINTS,
+    Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),
+    *NOT_BUILT,
+    *info.ENDPOINTS,
+    *resolve.ENDPOINTS,
+]
