@@ -1,4 +1,4 @@
-"""What killed git processes leave behind in repositories: lock files and half-received packs.
+"""What killed git processes leave behind in repositories: lock files and half-written ones.
 
 Only found under the repository's lock held alone, when no push runs, and older than this daemon, so
 that its own maintenance is not disturbed.
@@ -20,7 +20,16 @@ from hubd.core.locks import LOCK_FILE, try_own_lock
 log = structlog.get_logger()
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/info/**/*.lock", "objects/pack/*.lock")
 _QUARANTINE = "objects/tmp_objdir-*"
-_TEMPORARY = (_QUARANTINE, "objects/pack/tmp_*", "objects/pack/.tmp-*")
+_TEMPORARY = (
+    _QUARANTINE,
+    "objects/??/tmp_obj_*",
+    "objects/info/**/tmp_*",
+    "objects/pack/tmp_*",
+    "objects/pack/.tmp-*",
+    # While this one is there, git neither packs refs nor deletes one that is packed.
+    "packed-refs.new",
+    "shallow_*",
+)
 
 
 async def sweep(core: Core, before: float) -> bool:

@@ -10,9 +10,10 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
 from hubd.core import fetch, push
-from hubd.errors import HubError, Invalid, NotFound, SignInNeeded, TooLarge
+from hubd.errors import Busy, HubError, Invalid, NotFound, SignInNeeded, TooLarge
 from hubd.http.context import actor_of, core_of, note_denied, plain_error
 from hubd.http.pump import Pump
+from hubd.pktline import encode
 from hubd.procs import Child
 from hubd.types import Actor, ActorKind, Channel, RepoRef
 
@@ -43,6 +44,8 @@ def _git(handler: GitHandler) -> Callable[[web.Request], Awaitable[web.StreamRes
             hidden = isinstance(error, NotFound) and actor.kind is ActorKind.ANONYMOUS
             if hidden or isinstance(error, SignInNeeded):
                 return _challenge(error)
+            if isinstance(error, Busy) and request.path.endswith("/git-upload-pack"):
+                return _in_protocol(error)
             return plain_error(error)
 
     return guarded
@@ -52,6 +55,15 @@ def _challenge(error: HubError) -> web.Response:
     text = error.sentence if isinstance(error, SignInNeeded) else "Sign in with a token."
     headers = {"WWW-Authenticate": 'Basic realm="hubd", charset="UTF-8"'}
     return web.Response(status=401, text=text + "\n", headers=headers)
+
+
+def _in_protocol(error: HubError) -> web.Response:
+    """An error packet (gitprotocol-pack), since of a refused POST git's client shows no text."""
+    response = plain_error(error)
+    response.set_status(200)
+    response.content_type = "application/x-git-upload-pack-result"
+    response.body = encode(f"ERR {error.sentence}\n".encode())
+    return response
 
 
 async def info_refs(request: web.Request, actor: Actor, ref: RepoRef) -> web.StreamResponse:

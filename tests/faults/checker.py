@@ -150,6 +150,11 @@ def _leftovers(path: Path) -> list[Path]:
         *path.glob("objects/tmp_objdir*"),
         *path.glob("objects/incoming-*"),
         *path.glob("objects/pack/tmp_*"),
+        *path.glob("objects/pack/.tmp-*"),
+        *path.glob("objects/??/tmp_obj_*"),
+        *path.glob("objects/info/**/tmp_*"),
+        *path.glob("packed-refs.new"),
+        *path.glob("shallow_*"),
     ]
 
 

@@ -76,6 +76,45 @@ def test_F03_killed_while_renaming_or_deleting(own: World, point: str) -> None:
     assert RepoRef.from_path(repo.path).name
 
 
+@pytest.mark.parametrize("effect", ["kill", "enospc"])
+@pytest.mark.parametrize("channel", ["http", "ssh"])
+def test_F03_F05_at_the_fail_point_of_a_kept_answer(
+    own: World, tmp_path: Path, channel: str, effect: str
+) -> None:
+    repo, work = own.repo(), own.work()
+    tip = work.commit({"f": os.urandom(300_000)})
+    assert work.push(repo.http).returncode == 0
+    kept = own.hub.data / "cache" / "packs"
+    env = {"HUBD_TESTING": "1", "HUBD_FAILPOINTS": f"fetch.cache.before_rename={effect}"}
+    own.hub.kill()
+    own.hub._extra_env = env
+    own.hub.start()
+
+    def clone(name: str) -> int:
+        settings = own.keys["ada"].env
+        url = repo.url(channel)
+        return git("clone", "-q", url, tmp_path / name, env=settings, check=False).returncode
+
+    if effect == "kill":
+        clone("perhaps-whole")  # all bytes may have come before the death
+        own.hub.process.wait(20)
+        assert list(kept.glob("*/*.tmp*"))
+    else:
+        # What cannot be kept can still be sent.
+        assert clone("not-kept") == 0
+        assert not [file for file in kept.rglob("*") if file.is_file()]
+    own.hub.kill()
+    own.hub._extra_env = {}
+    own.hub.start()
+    assert not list(kept.glob("*/*.tmp*"))
+    for name in ("first", "second"):
+        assert clone(name) == 0
+        assert git("rev-parse", "HEAD", cwd=tmp_path / name).stdout.decode().strip() == tip
+        git("fsck", "--full", cwd=tmp_path / name)
+    assert len(list(kept.glob("*/*"))) == 1
+    assert checker.wait_sound(own.hub.data, {repo.id: [tip]}) == []
+
+
 # F05
 
 

@@ -5,20 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Awaitable
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
+from asyncssh.packet import Boolean, String
 
+from hubd.core import identity
+from hubd.core.context import Core
+from hubd.errors import SignInNeeded
+from hubd.types import Actor, Channel
 from tests.gitkit import SshKey, ssh
 from tests.hubkit import Repo, World
 
 
 def greeting(done: subprocess.CompletedProcess[bytes]) -> str:
     return done.stderr.decode()
+
+
+def connection(world: World, user: str, **options: Any) -> Any:
+    """``async with`` it: a connection of asyncssh's client, which can do what OpenSSH's cannot."""
+    host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
+    settings = {"username": "git", "known_hosts": None, "config": (), "agent_path": None}
+    keys = [world.keys[user].private]
+    return asyncssh.connect(host, int(port), **{**settings, "client_keys": keys, **options})
 
 
 @pytest.fixture
@@ -58,27 +73,58 @@ def test_T01_the_offered_key_gives_no_right(world: World, only_public: Path, obj
 
 async def _pipelined(world: World, private: Repo) -> bytes:
     """Sign as bob, then ask two things at once on the same connection."""
-    host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
-    async with asyncssh.connect(
-        host,
-        int(port),
-        username="git",
-        known_hosts=None,
-        config=(),
-        agent_path=None,
-        client_keys=[world.keys["bob"].private],
-    ) as conn:
+    async with connection(world, "bob") as conn:
         both = await asyncio.gather(
             conn.run(f"git-upload-pack '/{private.path}'", check=False, encoding=None, input=b""),
             conn.run(f"git-upload-pack '/{private.path}'", check=False, encoding=None, input=b""),
         )
-    return b"".join(bytes(done.stderr or b"") for done in both)  # type: ignore[arg-type]
+    return b"".join(bytes(done.stderr or b"") for done in both)
 
 
 def test_T01_two_requests_at_once_are_both_bobs(world: World) -> None:
     private = world.repo("private")
     said = asyncio.run(_pipelined(world, private))
     assert said.count(b"not found") == 2
+
+
+@pytest.mark.parametrize("first", ["offer", "signature"])
+def test_T01_an_offer_and_a_signature_in_one_packet(
+    world: World, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = asyncssh.read_public_key(world.keys["ada"].public)
+    send = asyncssh.SSHClientConnection.send_userauth_request
+    together = 0
+
+    async def both(conn: Any, method: bytes, *args: bytes, **options: Any) -> None:
+        """Whatever carries a signature of bob's goes out with an offer of ada's key."""
+        nonlocal together
+        if options.get("key") is None:
+            await send(conn, method, *args, **options)
+            return
+        offer = (Boolean(False), String(ada.algorithm), String(ada.public_data))
+        requests = [(offer, {"trivial": False}), (args, options)]
+        sock = conn.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        for words, how in requests if first == "offer" else reversed(requests):
+            await send(conn, method, *words, **how)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        together += 1
+
+    monkeypatch.setattr(asyncssh.SSHClientConnection, "send_userauth_request", both)
+
+    async def greeting_of_bob() -> str:
+        async with connection(world, "bob") as conn:
+            return str((await conn.run("", check=False)).stderr)
+
+    said = []
+    for _ in range(5):
+        try:
+            said.append(asyncio.run(greeting_of_bob()))
+        except asyncssh.Error as error:  # nobody is let in rather than the wrong one
+            said.append(str(error))
+    assert together >= 5
+    assert any("Hi bob!" in text for text in said) or first == "signature", said
+    assert not any("ada" in text for text in said), said
 
 
 def test_T01_a_certificate_is_not_a_key(world: World, tmp_path: Path) -> None:
@@ -157,20 +203,41 @@ def test_T10_guessing_tokens_is_cheap_to_refuse_and_never_right(world: World) ->
     assert "hubd_0000" not in world.hub.log()
 
 
+def test_T10_an_unknown_account_costs_the_work_of_a_known_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity._nobody()  # passlib finds its back end at the first use
+    verify = identity._ARGON2.verify
+    verified: list[str] = []
+
+    def counted(password: str, stored: str) -> bool:
+        verified.append(stored.rsplit("$", 2)[0])  # algorithm, version and costs
+        return bool(verify(password, stored))
+
+    monkeypatch.setattr(identity._ARGON2, "verify", counted)
+    world.op("user.add", name="dora", email="dora@example.org", password="open sesame")
+    world.op("user.add", name="gone", password="open sesame")
+    world.op("user.disable", name="gone")
+    guesses = ["dora", "dora@example.org", "gone", "ada", "nobody-here", "no@example.org", "\0"]
+    seen = Actor.anonymous(Channel.WEB, "127.0.0.9", "id")
+
+    async def guess(core: Core, _actor: Actor) -> None:
+        for name in guesses:
+            for password in ("w\0rong", "open sesame" if name == "gone" else "w" * 5000):
+                with pytest.raises(SignInNeeded, match=r"The name or password is wrong\."):
+                    await identity.by_password(core, name, password, seen)
+        assert len(verified) == 2 * len(guesses)
+        assert (await identity.by_password(core, "dora", "open sesame", seen)).name == "dora"
+
+    world.inside(guess)
+    assert len(set(verified)) == 1
+
+
 def test_T10_many_keys_of_one_client_are_cut_off(world: World, tmp_path: Path) -> None:
     async def run() -> int:
-        host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
         keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(40)]
         try:
-            async with asyncssh.connect(
-                host,
-                int(port),
-                username="git",
-                known_hosts=None,
-                config=(),
-                client_keys=keys,
-                agent_path=None,
-            ):
+            async with connection(world, "ada", client_keys=keys):
                 return -1
         except asyncssh.DisconnectError as error:
             return error.code
@@ -245,17 +312,8 @@ def test_T32_no_pty_no_shell_no_forwarding_no_subsystem(world: World) -> None:
 
 async def _raw_requests(world: World) -> dict[str, bool]:
     """Channel requests that the OpenSSH client has no option for."""
-    host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
     said: dict[str, bool] = {}
-    async with asyncssh.connect(
-        host,
-        int(port),
-        username="git",
-        known_hosts=None,
-        config=(),
-        agent_path=None,
-        client_keys=[world.keys["ada"].private],
-    ) as conn:
+    async with connection(world, "ada") as conn:
         calls: dict[str, Awaitable[object]] = {
             "direct-tcpip": conn.open_connection("127.0.0.1", 22),
             "direct-streamlocal": conn.open_unix_connection("/run/x.sock"),
@@ -289,16 +347,7 @@ def test_T32_raw_channel_requests_are_refused(world: World) -> None:
 
 def test_T32_a_command_of_a_megabyte(world: World) -> None:
     async def run() -> tuple[int | None, str]:
-        host, port = world.hub.ssh.rsplit("@", 1)[1].split(":")
-        async with asyncssh.connect(
-            host,
-            int(port),
-            username="git",
-            known_hosts=None,
-            config=(),
-            agent_path=None,
-            client_keys=[world.keys["ada"].private],
-        ) as conn:
+        async with connection(world, "ada") as conn:
             done = await conn.run("git-upload-pack '" + "a" * 200_000 + "'", check=False)
             return done.exit_status, str(done.stderr)
 
