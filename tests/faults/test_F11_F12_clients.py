@@ -172,6 +172,7 @@ def test_F09_two_hundred_idle_connections_of_each_kind(own: World) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_F09_a_thousand_idle_connections_of_each_kind(own: World) -> None:
     idle(own, 1000, 150 * 1024)
 
