@@ -41,7 +41,9 @@ def doctor(config_file: Path | None, data_dir: str | None) -> None:
     """Check programs, directories, database, clock and ports; fails if something is wrong."""
     config = settings_of(config_file, data_dir)
     become_owner(config)
-    checks = [*_programs(), *_directories(config), *_database(config), *_clock(), *_ports(config)]
+    checks = [*_programs(), *_clock(), *_directories(config)]
+    if _may_enter(config) or not config.data.exists():
+        checks += [*_database(config), *_ports(config)]
     for check in checks:
         print(f"{'ok  ' if check.ok else 'FAIL'} {check.text}")
         if not check.ok and check.fix:
@@ -74,6 +76,10 @@ async def _output(argv: list[str]) -> str:
     return (await procs.run(argv, env=env, timeout=20)).out.decode("utf-8", "replace")
 
 
+def _may_enter(config: Config) -> bool:
+    return os.access(config.data, os.W_OK | os.X_OK)
+
+
 def _directories(config: Config) -> Iterator[Check]:
     data = config.data
     if not data.exists():
@@ -84,9 +90,10 @@ def _directories(config: Config) -> Iterator[Check]:
             f"Give {parent} to the user that runs hubd, or set data_dir.",
         )
         return
-    writable = os.access(data, os.W_OK | os.X_OK)
     fix = f"chown it to the user that runs hubd: {data}"
-    yield Check(writable, f"data directory {data} is writable", fix)
+    yield Check(_may_enter(config), f"data directory {data} is writable", fix)
+    if not _may_enter(config):
+        return
     private = not data.stat().st_mode & 0o007
     yield Check(private, "data directory is closed to others", f"chmod o= {data}")
     keys = list((data / "ssh").glob("ssh_host_*_key")) if (data / "ssh").exists() else []

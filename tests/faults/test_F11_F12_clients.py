@@ -115,7 +115,8 @@ def race(world: World, rounds: int, clients: int) -> None:
         tip = refs_of(world.hub, repo.http)["refs/heads/main"]
         assert tip == won[0]
     until(lambda: quiet(world, repo), 10)
-    assert checker.faults(world.hub.data, acknowledged={repo.id: [first, tip]}) == []
+    # fsck stumbles over packs that maintenance, due after so many pushes, takes away meanwhile.
+    assert checker.wait_sound(world.hub.data, {repo.id: [first, tip]}) == []
 
 
 def test_F12_exactly_one_of_many_pushes_wins_each_step(own: World) -> None:
@@ -172,6 +173,7 @@ def test_F09_two_hundred_idle_connections_of_each_kind(own: World) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_F09_a_thousand_idle_connections_of_each_kind(own: World) -> None:
     idle(own, 1000, 150 * 1024)
 

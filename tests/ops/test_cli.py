@@ -16,6 +16,7 @@ from tests.hubproc import Hub
 
 TOKEN = re.compile(r"hubd_[A-Za-z0-9]{43}\Z")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
+PASSWORD = re.compile(r"[A-Za-z0-9_-]{20}\Z")
 NUMBER = re.compile(r"[1-9][0-9]*\Z")
 
 
@@ -65,6 +66,11 @@ def test_what_a_script_catches_stands_alone(hub: Hub, tmp_path: Path) -> None:
     added = hub.admin("key", "add", "ada", "-", stdin=other.public.read_text())
     assert FINGERPRINT.match(added)
     assert NUMBER.match(hub.admin("repo", "add", "dataset", "ada/d", "--private"))
+    assert NUMBER.match(hub.admin("user", "add", "fay", "--admin"))
+    assert NUMBER.match(hub.admin("org", "add", "guild", "--owner", "fay"))
+    assert PASSWORD.match(hub.admin("user", "passwd", "fay"))
+    for command in ("user disable fay", "org member guild ada --role read"):
+        assert hub.admin(*command.split()) == ""
 
 
 def test_accounts_from_start_to_end(hub: Hub) -> None:
@@ -132,6 +138,11 @@ def test_quotas_are_set_and_shown(hub: Hub) -> None:
         "repo delete ada/none",
         "repo fsck ada/none",
         "repo gc ada/none",
+        "repo restore 999999",
+        "repo grant ada/none/more ada --role read",
+        "repo add model ada/x --object-format md5",
+        "user list --no-such-option",
+        "--config /nowhere user list",
     ],
 )
 def test_a_failure_is_one_clear_line(hub: Hub, command: str) -> None:
@@ -142,3 +153,29 @@ def test_a_failure_is_one_clear_line(hub: Hub, command: str) -> None:
     last = done.stderr.strip().splitlines()[-1]
     # What click itself finds ends without a full stop.
     assert re.match(r"hubd: .*\.\Z|Error: ", last), done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--http nonsense", "--ssh 127.0.0.1:99999", "--config /nowhere", "--data-dir /proc/no"],
+)
+def test_a_daemon_that_cannot_start_says_why(hub: Hub, options: str) -> None:
+    done = hub.run_cli("serve", *options.split())
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert re.match(r"hubd: .*\.\Z|Error: ", done.stderr.strip().splitlines()[-1]), done.stderr
+
+
+def test_two_daemons_of_one_folder_or_port(tmp_path: Path) -> None:
+    with Hub(tmp_path / "data", shutdown_grace=1) as hub:
+        done = hub.run_cli("serve", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0")
+        assert (done.returncode, done.stderr.strip()) == (
+            1,
+            f"hubd: Another hubd uses {hub.data}. Stop it first.",
+        )
+        other = Hub(tmp_path / "other")
+        taken = hub.http.removeprefix("http://")
+        done = other.run_cli("serve", "--http", taken, "--ssh", "127.0.0.1:0")
+        assert done.returncode == 1
+        said = f"hubd: http_listen {taken} cannot be used: Address already in use."
+        assert done.stderr.strip().splitlines()[-1].startswith(said), done.stderr

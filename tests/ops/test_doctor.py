@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,25 @@ def test_directories_open_to_others(hub: Hub) -> None:
     assert findings(hub)[0].startswith("SSH host keys are private | -> chmod 600")
 
 
+def test_a_directory_that_may_not_be_entered(hub: Hub) -> None:
+    drop = "-dac_override,-dac_read_search"  # what lets root go everywhere
+    as_anybody = ["setpriv", f"--bounding-set={drop}"] if os.geteuid() == 0 else []
+    hub.data.chmod(0)
+    try:
+        done = subprocess.run(
+            [*as_anybody, *hub_argv(), "doctor"],
+            env={**hub.env, "HUBD_DATA_DIR": str(hub.data)},
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        hub.data.chmod(0o750)
+    assert done.returncode == 1, done
+    fix = f"chown it to the user that runs hubd: {hub.data}"
+    assert f"FAIL data directory {hub.data} is writable\n       -> {fix}" in done.stdout, done
+    assert "Traceback" not in done.stderr
+
+
 def test_a_database_of_another_time(hub: Hub) -> None:
     conn = sqlite3.connect(hub.data / "hubd.db")
     conn.execute("UPDATE alembic_version SET version_num = '0001'")
@@ -110,8 +131,6 @@ def test_a_clock_that_was_never_set(hub: Hub) -> None:
     faketime = shutil.which("faketime")
     if faketime is None:
         pytest.skip("faketime is not installed")
-    import subprocess
-
     done = subprocess.run(
         [faketime, "2001-01-01 00:00:00", *hub_argv(), "doctor"],
         env={**hub.env, "HUBD_DATA_DIR": str(hub.data)},

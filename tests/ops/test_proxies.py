@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from benchmarks.servers import free_port
-from tests.gitkit import Work
+from tests.gitkit import FLUSH, ZERO, Objects, Work, http, parse_answer, pkt, push_request
 from tests.hubkit import World
 from tests.hubproc import Hub, git
 from tests.lfskit import MEDIA_TYPE, Big
@@ -51,6 +52,7 @@ def behind(
     settings: dict[str, Any] = {
         "public_urls": [f"https://{HOST}:{port}"],
         "trusted_proxies": ["127.0.0.1"],
+        "api_rate": "30/minute",
     }
     with Hub(folder / "data", shutdown_grace=2, **settings) as hub:
         world = World.populate(hub, folder)
@@ -73,6 +75,50 @@ def test_large_pushes_and_clones_go_through(behind: Behind, tmp_path: Path) -> N
     # Enough haves that the client compresses its request.
     git(*behind.proxy.git_settings, "pull", "-q", cwd=copy)
     assert (copy / "n").read_text() == "199"
+
+
+def test_bodies_of_every_form_go_through(behind: Behind, tmp_path: Path) -> None:
+    repo, objects = behind.world.repo("private"), Objects(tmp_path / "objects.git")
+    base = objects.simple(Big.random(3_000_000).data)
+    body = tmp_path / "body"
+    auth = ("-u", f"x:{behind.world.tokens['ada']}", "-H", "Git-Protocol: version=2")
+
+    def post(service: str, *options: str) -> bytes:
+        kind = f"Content-Type: application/x-git-{service}-request"
+        given = (*auth, "-H", kind, "--data-binary", f"@{body}", *options)
+        return behind.proxy.curl(f"/{repo.path}/git-{service}", *given).stdout
+
+    forms = {
+        "length": ("-H", "Expect:"),
+        "chunked": ("-H", "Transfer-Encoding: chunked"),
+        "waits": ("-H", "Expect: 100-continue"),
+        "chunked-waits": ("-H", "Transfer-Encoding: chunked", "-H", "Expect: 100-continue"),
+    }
+    for name, options in forms.items():
+        refs = [(ZERO, base, f"refs/heads/{name}")]
+        body.write_bytes(push_request(refs, objects.pack_reachable(base)))
+        assert parse_answer(200, post("receive-pack", *options)).accepted(f"refs/heads/{name}")
+    want = pkt(f"want {base}\n".encode())
+    fetch = pkt(b"command=fetch\n") + b"0001" + want + pkt(b"done\n") + FLUSH
+    for data, more in ((fetch, ()), (gzip.compress(fetch), ("-H", "Content-Encoding: gzip"))):
+        body.write_bytes(data)
+        for options in forms.values():
+            assert b"PACK" in post("upload-pack", *more, *options)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", proxies.NAMES)
+def test_an_operation_that_is_silent_for_minutes_goes_through(name: str, tmp_path: Path) -> None:
+    env = {"HUBD_TESTING": "1", "HUBD_FAILPOINTS": "push.before_intent=sleep:130"}
+    port = free_port()
+    with Hub(tmp_path / "data", env=env, shutdown_grace=2) as hub:
+        world = World.populate(hub, tmp_path)
+        upstream = hub.http.removeprefix("http://")
+        with proxies.running(name, tmp_path / "proxy", upstream, port) as proxy:
+            repo, work = world.repo("private"), world.work()
+            work.commit()
+            Behind(world, proxy).git(work, "push", Behind(world, proxy).url(repo.path), "HEAD:main")
 
 
 def test_large_files_go_through_and_links_name_the_proxy(behind: Behind, tmp_path: Path) -> None:
@@ -118,6 +164,34 @@ def test_the_clients_own_address_counts_and_cannot_be_made_up(behind: Behind) ->
         assert rows == [("127.0.0.5",)]
 
 
+def test_rates_are_counted_by_the_clients_own_address(behind: Behind) -> None:
+    def status(client: str, forged: str) -> bytes:
+        options = ("--interface", client, "-H", f"X-Forwarded-For: {forged}")
+        told = ("-o", "/dev/null", "-w", "%{http_code}")
+        return behind.proxy.curl("/api/hub/v1/repos", *options, *told).stdout
+
+    codes = [status("127.0.0.6", f"192.0.2.{number}") for number in range(40)]
+    assert codes[0] == b"200"
+    assert codes[-1] == b"429"
+    assert status("127.0.0.7", "127.0.0.6") == b"200"
+
+
+def test_nobody_is_believed_who_is_no_trusted_proxy(tmp_path: Path) -> None:
+    with Hub(tmp_path / "data", api_rate="5/minute", shutdown_grace=2) as hub:
+        world = World.populate(hub, tmp_path)
+        codes = [
+            http(hub, "GET", "/api/hub/v1/repos", headers={"X-Forwarded-For": f"192.0.2.{number}"})
+            for number in range(7)
+        ]
+        assert [code for code, _, _ in codes] == [200] * 5 + [429] * 2
+        headers = {"X-Forwarded-For": "192.0.2.9", "Content-Type": "application/json"}
+        body = b'{"name": "mine"}'
+        token = world.tokens["ada"]
+        http(hub, "POST", "/api/hub/v1/repos", token=token, body=body, headers=headers)
+        rows = world.sql("SELECT address FROM audit WHERE action = 'repo.create'")
+        assert rows == [("127.0.0.1",)]
+
+
 def test_pages_are_safe_and_metrics_stay_inside(behind: Behind) -> None:
     page = behind.proxy.curl("/-/login", "-i")
     cookies = [line for line in page.stdout.splitlines() if line.lower().startswith(b"set-cookie")]
@@ -125,6 +199,8 @@ def test_pages_are_safe_and_metrics_stay_inside(behind: Behind) -> None:
     assert all(b"Secure" in line for line in cookies)
     code = behind.proxy.curl("/metrics", "-o", "/dev/null", "-w", "%{http_code}")
     assert code.stdout == b"404"
+    repo = behind.world.repo()
+    assert f"{behind.proxy.url}/{repo.path}".encode() in behind.proxy.curl(f"/{repo.path}").stdout
 
 
 @pytest.mark.parametrize("name", proxies.NAMES)

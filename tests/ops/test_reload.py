@@ -76,6 +76,10 @@ def test_a_renewed_certificate_is_shown_and_a_bad_one_is_not(tmp_path: Path) -> 
         certificate.write_text("no certificate\n")
         until(lambda: "tls.reload_failed" in hub.log())
         assert _served_certificate(hub) == first
+        # One that is sound, but not this key's.
+        make_certificate(certificate, folder / "other.pem", "localhost")
+        until(lambda: hub.log().count("tls.reload_failed") >= 2)
+        assert _served_certificate(hub) == first
         make_certificate(certificate, key, "localhost")
         second = certificate.read_text()
         until(lambda: _served_certificate(hub) == second)

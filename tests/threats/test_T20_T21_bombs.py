@@ -162,6 +162,7 @@ def test_T21_a_blob_of_zeros_is_measured_and_not_read(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_T21_a_blob_of_one_and_a_half_gigabytes(world: World, repo: Repo, objects: Objects) -> None:
     _blob_bomb(world, repo, objects, 1536 << 20)
 

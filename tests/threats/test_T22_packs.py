@@ -172,6 +172,7 @@ def test_T22_a_long_chain_of_deltas(world: World, repo: Repo, objects: Objects) 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_T22_a_chain_of_a_hundred_thousand_deltas(
     world: World, repo: Repo, objects: Objects
 ) -> None:

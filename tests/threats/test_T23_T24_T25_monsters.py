@@ -118,7 +118,9 @@ def test_T24_too_many_refs_are_one_sentence(narrow: World, objects: Objects, cha
     assert refs_of(narrow.hub, repo.http) == {}
 
 
-@pytest.mark.parametrize("count", [1_000, pytest.param(100_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "count", [1_000, pytest.param(100_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
 def test_T24_a_storm_of_refs(world: World, repo: Repo, objects: Objects, count: int) -> None:
     tip = objects.simple()
     commands = [(ZERO, tip, f"refs/heads/b{i}") for i in range(count)]
