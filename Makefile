@@ -10,6 +10,8 @@ TEST_PACKAGES := $(RUNTIME_PACKAGES) tests/debian-packages.txt
 OLD_CLIENTS := hf1 hf0
 # What is typed: as far as it is there.
 TYPED := $(wildcard hubd tests benchmarks docs/generate.py)
+# Where they cannot be installed, the tests that need them are skipped and say so.
+S3_SERVERS := config/bootstrap.sh servers tests/s3servers.lock
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -37,6 +39,7 @@ dev-venv: ## Build .venv with the tools for tests and checks too
 test: ## Install what tests need, check, and run the tests (ARGS='-k name' to choose)
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
+	-@$(S3_SERVERS)
 	@$(MAKE) --no-print-directory check
 	@tests/clients/fetch.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
@@ -58,6 +61,7 @@ bench: ## Print the benchmarks as ratios to other servers, run beside ours
 soak: ## Run the long campaigns: kills, gigabytes, every client (hours)
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
+	-@$(S3_SERVERS)
 	@tests/clients/fetch.sh $(OLD_CLIENTS)
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 
@@ -73,6 +77,7 @@ lock: dev-venv ## Resolve what is asked for into the lock files (ARGS=--upgrade 
 	for name in python hf2 $(OLD_CLIENTS); do \
 		$(COMPILE) tests/clients/$$name.in $(ARGS) --output-file tests/clients/$$name.txt; \
 	done
+	$(COMPILE) tests/s3servers.in $(ARGS) --output-file tests/s3servers.lock
 
 # Installation as a service brings its own targets.
 -include systemd/install.mk

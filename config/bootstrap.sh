@@ -2,12 +2,15 @@
 # Makes a bare machine ready, doing only what is missing:
 #   config/bootstrap.sh packages FILE...   the Debian packages that the lists name
 #   config/bootstrap.sh venv runtime|dev   .venv with what the lock file names, and hubd itself
+#   config/bootstrap.sh servers LOCK       .venv-s3 with the S3 servers that tests run against
 # PYTHON names the interpreter to build .venv with; without it, the first that is new enough.
 set -eu
 cd "$(dirname "$0")/.."
 # Servers lie in /usr/sbin on Debian, where an ordinary PATH does not look.
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
+# The environment to work on.
+env=.venv
 
 say() { printf 'hubd: %s\n' "$*" >&2; }
 
@@ -76,22 +79,33 @@ packages() {
 # Scripts in a venv name it by its absolute path, so one that was moved or copied is no good; nor is
 # one without pip, or whose interpreter has gone.
 venv_works() {
-    grep -qF "$(pwd -P)/.venv" .venv/bin/activate 2>/dev/null && new_enough .venv/bin/python &&
-        .venv/bin/python -c 'import pip' 2>/dev/null
+    grep -qF "$(pwd -P)/$env" "$env/bin/activate" 2>/dev/null && new_enough "$env/bin/python" &&
+        "$env/bin/python" -c 'import pip' 2>/dev/null
+}
+
+make_venv() {
+    if venv_works; then return; fi
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        say "Python 3.11 or newer is needed. On Debian 12: sudo apt-get install -y python3"
+        exit 1
+    fi
+    say "making $env with $("$python" --version)"
+    "$python" -m venv --clear "$env" >&2
 }
 
 pip_install() {
     # Wheels only: building from source would fetch build tools that no lock file names.
-    .venv/bin/python -m pip install -qq --no-input --disable-pip-version-check \
+    "$env/bin/python" -m pip install -qq --no-input --disable-pip-version-check \
         --root-user-action=ignore "$@" </dev/null >&2
 }
 
-stamp() { cat ".venv/hubd-$1.stamp" 2>/dev/null || :; }
+stamp() { cat "$env/hubd-$1.stamp" 2>/dev/null || :; }
 
 # Run the rest of the arguments, then note for which contents that was done. The old note goes
 # first: an installation that is cut short must not pass for done.
 stamping() {
-    file=.venv/hubd-$1.stamp
+    file=$env/hubd-$1.stamp
     want=$2
     shift 2
     rm -f "$file"
@@ -100,7 +114,7 @@ stamping() {
 }
 
 install_lock() {
-    say "installing what $1 names into .venv"
+    say "installing what $1 names into $env"
     pip_install --require-hashes --only-binary :all: -r "$1"
 }
 
@@ -109,15 +123,7 @@ install_hubd() { pip_install --no-deps --no-build-isolation --editable .; }
 sum_of() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
 
 venv() {
-    if ! venv_works; then
-        python=$(find_python)
-        if [ -z "$python" ]; then
-            say "Python 3.11 or newer is needed. On Debian 12: sudo apt-get install -y python3"
-            exit 1
-        fi
-        say "making .venv with $("$python" --version)"
-        "$python" -m venv --clear .venv >&2
-    fi
+    make_venv
     runtime="runtime $(sum_of requirements.lock)"
     dev="dev $(sum_of requirements.lock requirements-dev.lock)"
     case "$1: $(stamp lock)" in
@@ -129,9 +135,17 @@ venv() {
     [ "$(stamp project)" = "$project" ] || stamping project "$project" install_hubd
 }
 
+servers() {
+    env=.venv-s3
+    make_venv
+    want=$(sum_of "$1")
+    [ "$(stamp lock)" = "$want" ] || stamping lock "$want" install_lock "$1"
+}
+
 case ${1-} in
 packages) shift && packages "$@" ;;
 venv) venv "$2" ;;
+servers) servers "$2" ;;
 *)
     sed -n 's/^# \{0,1\}//p;/^set/q' "$0" >&2
     exit 2

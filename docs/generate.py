@@ -97,7 +97,8 @@ def toml() -> str:
 
 def markdown() -> str:
     """The text of ``docs/settings.md``."""
-    secrets = " and ".join(f"`{name}`" for name in sorted(SECRET_FIELDS))
+    *most, last = (f"`{name}`" for name in sorted(SECRET_FIELDS))
+    secrets = f"{', '.join(most)} and {last}"
     parts = [_MARKDOWN_INTRO.format(secrets=secrets)]
     for heading, members in groups():
         parts.append(f"\n## {heading}\n\n| setting | default | unit | change | meaning |\n")

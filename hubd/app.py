@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from hubd import control
-from hubd.blobs.local import LocalBlobs
+from hubd.blobs.build import build as build_blobs
 from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
@@ -80,16 +80,16 @@ async def build(config: Config) -> Core:
     if not config.database_url:
         # SQLite gives its other files the mode of this one; it holds hashes and addresses.
         (data / "hubd.db").touch(mode=0o600)
+    blobs = build_blobs(config)
     store = await Store.open(config.sqlalchemy_url)
     try:
         await store.migrate_apart()
         git = Git(config, hooks_dir)
         await git.check()
+        await blobs.start()
     except BaseException:
         await store.close()
         raise
-    blobs = LocalBlobs(data / "blobs")
-    await blobs.start()
     signer = await asyncio.to_thread(Signer.of, data / "secrets" / "tickets.key")
     lfs = Lfs(config, store, blobs, signer)
     metrics = Metrics()

@@ -94,6 +94,37 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 600
 
     # Large files
+    blob_store: Annotated[
+        str, _meta("Where large files lie: local (below data_dir) or s3 (a bucket).")
+    ] = "local"
+    blob_key_file: Annotated[
+        str,
+        _meta(
+            "File with 64 hexadecimal digits, by which large files are encrypted on local disk;"
+            " empty: not encrypted. Set it before the first upload, and keep a copy elsewhere."
+        ),
+    ] = ""
+    s3_bucket: Annotated[str, _meta("Name of the bucket; it must be there.")] = ""
+    s3_prefix: Annotated[str, _meta("What the hub's keys in the bucket begin with.")] = ""
+    s3_endpoint: Annotated[
+        str, _meta("Address of the store as the hub reaches it; empty: AWS.")
+    ] = ""
+    s3_public_endpoint: Annotated[
+        str, _meta("Address of the store as clients reach it; empty: as the hub does.")
+    ] = ""
+    s3_region: Annotated[str, _meta("Region that requests are signed for.")] = "us-east-1"
+    s3_path_style: Annotated[
+        bool, _meta("The bucket is the first part of the path, not of the host name.")
+    ] = True
+    s3_access_key: Annotated[
+        str, _meta("Access key; empty: the credentials of the environment or machine.")
+    ] = ""
+    s3_secret_key: Annotated[str, _meta("Secret of the access key.")] = ""
+    s3_encryption: Annotated[
+        str, _meta("Encryption that the store is asked for: empty, AES256 or aws:kms.")
+    ] = ""
+    s3_kms_key: Annotated[str, _meta("Key for aws:kms; empty: the store's own.")] = ""
+    s3_timeout: Annotated[int, _meta("The store may be silent for so long.", unit="s", ge=1)] = 60
     quota_namespace_bytes: Annotated[
         int, _meta("Large files of one namespace; 0: no limit.", unit="bytes", ge=0, live=True)
     ] = 0
@@ -180,7 +211,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "postgresql+asyncpg://" + self.database_url.split("://", 1)[-1]
 
 
-SECRET_FIELDS = frozenset({"database_url", "metrics_token"})
+SECRET_FIELDS = frozenset({"database_url", "metrics_token", "s3_secret_key"})
 
 
 class SettingInfo(msgspec.Struct, frozen=True):
@@ -266,6 +297,7 @@ def _validate(config: Config) -> None:
         if not _RATE.match(getattr(config, name)):
             raise Invalid(f"{name}: {getattr(config, name)!r} is not of the form 20/minute.")
     _validate_addresses(config)
+    _validate_blobs(config)
 
 
 def _validate_addresses(config: Config) -> None:
@@ -279,6 +311,23 @@ def _validate_addresses(config: Config) -> None:
     for url in config.public_urls:
         if not url.startswith(("http://", "https://")) or url.rstrip("/").count("/") > 2:  # noqa: PLR2004
             raise Invalid(f"public_urls: {url!r} is not of the form https://HOST[:PORT].")
+
+
+def _validate_blobs(config: Config) -> None:
+    if config.blob_store not in {"local", "s3"}:
+        raise Invalid("blob_store is local or s3.")
+    if config.blob_store == "s3" and not config.s3_bucket:
+        raise Invalid("s3_bucket: name the bucket, since blob_store is s3.")
+    if config.s3_encryption not in {"", "AES256", "aws:kms"}:
+        raise Invalid("s3_encryption is empty, AES256 or aws:kms.")
+    if config.s3_kms_key and config.s3_encryption != "aws:kms":
+        raise Invalid("s3_kms_key needs s3_encryption aws:kms.")
+    if bool(config.s3_access_key) != bool(config.s3_secret_key):
+        raise Invalid("s3_access_key and s3_secret_key are set together or not at all.")
+    for name in ("s3_endpoint", "s3_public_endpoint"):
+        url = getattr(config, name)
+        if url and not url.startswith(("http://", "https://")):
+            raise Invalid(f"{name}: {url!r} is not of the form https://HOST[:PORT].")
 
 
 def parse_listen(text: str, name: str) -> tuple[str, int]:

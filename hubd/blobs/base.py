@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from hubd.errors import Invalid
+from hubd.errors import Invalid, Unavailable
 from hubd.names import is_oid
 
 # The largest piece that a reader hands out, and the best size for a writer, in bytes.
@@ -50,6 +50,17 @@ class Key:
         return cls(Kind.OBJECT, oid)
 
 
+class Damaged(Unavailable):
+    """What lies under a name is not what was stored there."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            "A stored object is damaged.",
+            hint="Tell the operator.",
+            details={"blob": name, "why": why},
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """Size in bytes, and when it was stored (epoch seconds)."""
@@ -77,7 +88,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an upload: number (from 1), bytes, and what the back end calls it."""
+    """A part of an upload: number (from 1), bytes, and what the back end calls it, unquoted."""
 
     number: int
     size: int
@@ -141,7 +152,7 @@ class Blobs(Protocol):
         """How clients reach the place themselves, if they can."""
 
     async def start(self) -> None:
-        """Get ready, and remove what an earlier daemon left half-written."""
+        """Get ready; what an earlier daemon left half-written goes now or with ``sweep``."""
 
     async def close(self) -> None:
         """Give connections back."""
@@ -158,8 +169,11 @@ class Blobs(Protocol):
     async def local_path(self, key: Key) -> str | None:
         """A file with exactly these bytes, where there is one (for sendfile); else None."""
 
-    async def begin(self) -> Sink:
-        """Start writing a blob in order."""
+    async def begin(self, size: int = 0) -> Sink:
+        """Start writing a blob in order; ``size``: about how large, 0 where nobody knows.
+
+        S3 wants parts that suit the size, and few enough.
+        """
 
     async def begin_parts(self, size: int) -> str:
         """Start an upload whose parts come in any order and survive a restart; its handle."""

@@ -61,7 +61,7 @@ class LocalBlobs:
 
     async def read(self, key: Key, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes [start, end)."""
-        descriptor = await self._run(_open, self._root / key.path)
+        descriptor = await self._run(open_file, self._root / key.path)
         try:
             at = start
             while end is None or at < end:
@@ -79,11 +79,10 @@ class LocalBlobs:
         path = self._root / key.path
         return str(path) if await self._run(path.is_file) else None
 
-    async def begin(self) -> LocalSink:
+    async def begin(self, size: int = 0) -> LocalSink:  # noqa: ARG002
         """A new file aside."""
         path = self._incoming / secrets.token_hex(16)
-        descriptor = await self._run(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        return LocalSink(self, path, descriptor)
+        return LocalSink(self, path, await self._run(create, path))
 
     async def begin_parts(self, size: int) -> str:
         """A file of the whole size, sparse at first."""
@@ -102,7 +101,7 @@ class LocalBlobs:
     async def _write_at(
         self, path: Path, number: int, offset: int, pieces: AsyncIterator[bytes], size: int
     ) -> Part:
-        descriptor = await self._run(_open, path, os.O_WRONLY)
+        descriptor = await self._run(open_file, path, os.O_WRONLY)
         hasher = hashlib.sha256()
         taken = 0
         try:
@@ -137,12 +136,12 @@ class LocalBlobs:
     async def discard_parts(self, handle: str) -> None:
         """Remove the file, and the note of what became of it."""
         path = self._part_path(handle)
-        await self._run(_unlink, path)
-        await self._run(_unlink, _note_of(path))
+        await self._run(remove, path)
+        await self._run(remove, _note_of(path))
 
     async def delete(self, key: Key) -> None:
         """Remove the file."""
-        await self._run(_unlink, self._root / key.path)
+        await self._run(remove, self._root / key.path)
 
     async def walk(self, kind: Kind) -> AsyncIterator[Stored]:
         """Every file of a kind, read in batches."""
@@ -159,7 +158,7 @@ class LocalBlobs:
         removed = 0
         for path in self._parts.iterdir():
             if path.name not in keep_handles and path.stat().st_mtime < older_than:
-                _unlink(path)
+                remove(path)
                 removed += 1
         return removed
 
@@ -203,10 +202,11 @@ class LocalSink:
 
     async def write(self, piece: bytes) -> None:
         """Hash and write."""
-        await self._blobs._run(  # noqa: SLF001
-            _hash_and_write, self._descriptor, self._hasher, piece, self.size
-        )
+        await self._blobs._run(self._take, piece)  # noqa: SLF001
         self.size += len(piece)
+
+    def _take(self, piece: bytes) -> None:
+        _hash_and_write(self._descriptor, self._hasher, piece, self.size)
 
     async def sha256(self) -> str:
         """The hash so far."""
@@ -215,12 +215,12 @@ class LocalSink:
     async def commit(self, key: Key) -> None:
         """Sync, close, rename."""
         target = self._blobs._root / key.path  # noqa: SLF001
-        await self._blobs._run(self._finish, target)  # noqa: SLF001
+        await self._blobs._run(self._finish, target, key)  # noqa: SLF001
 
-    def _finish(self, target: Path) -> None:
+    def _finish(self, target: Path, key: Key) -> None:  # noqa: ARG002
         os.fsync(self._descriptor)
         self._close()
-        _publish(self._path, target)
+        publish(self._path, target)
 
     async def discard(self) -> None:
         """Close and remove."""
@@ -228,7 +228,7 @@ class LocalSink:
 
     def _remove(self) -> None:
         self._close()
-        _unlink(self._path)
+        remove(self._path)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -236,8 +236,14 @@ class LocalSink:
             self._descriptor = -1
 
 
-def _open(path: Path, flags: int = os.O_RDONLY) -> int:
+def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a file that is there."""
     return os.open(path, flags | os.O_CLOEXEC)
+
+
+def create(path: Path) -> int:
+    """A descriptor to write a new file by."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 
 
 def _stat(path: Path) -> Stat | None:
@@ -249,7 +255,7 @@ def _stat(path: Path) -> Stat | None:
 
 
 def _make_sparse(path: Path, size: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    descriptor = create(path)
     try:
         os.truncate(descriptor, size)
     finally:
@@ -258,6 +264,11 @@ def _make_sparse(path: Path, size: int) -> None:
 
 def _hash_and_write(descriptor: int, hasher: hashlib._Hash, piece: bytes, offset: int) -> None:
     hasher.update(piece)
+    write_all(descriptor, piece, offset)
+
+
+def write_all(descriptor: int, piece: bytes, offset: int) -> None:
+    """Write at a place, and now and then wait for the disk."""
     view = memoryview(piece)
     end = offset + len(piece)
     while view:
@@ -273,14 +284,14 @@ def _hash_file(path: Path) -> tuple[str, int]:
         return digest, file.tell()
 
 
-def _publish(path: Path, target: Path) -> None:
+def publish(path: Path, target: Path) -> None:
     """Give a synced file its name; the name lasts when this returns."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
     failpoints.fail("blobs.before_rename")
     path.rename(target)
     # New fan-out folders need their own entries synced too.
     for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def _note_of(path: Path) -> Path:
@@ -289,12 +300,12 @@ def _note_of(path: Path) -> Path:
 
 
 def _publish_marked(path: Path, target: Path) -> None:
-    """As ``_publish``, so that a second call can tell that the first one has done it."""
+    """As ``publish``, so that a second call can tell that the first one has done it."""
     with _note_of(path).open("w") as note:
         note.write(target.name)
         note.flush()
         os.fsync(note.fileno())
-    _publish(path, target)
+    publish(path, target)
 
 
 def _was_published(path: Path, target: Path) -> bool:
@@ -304,7 +315,8 @@ def _was_published(path: Path, target: Path) -> bool:
     return note.read_text() == target.name
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in it last."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -312,8 +324,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)
+def remove(path: Path) -> None:
+    """Remove a file, or a folder of them; harmless if it is not there."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Stat]]:

@@ -50,7 +50,16 @@ _UNSAFE = {
 }
 _UNSAFE_IN_BLOCKS = {code: text for code, text in _UNSAFE.items() if chr(code) not in "\n\t"}
 _BLOCKS = frozenset({"exception", "stack"})
-_CHATTY = ("aiosqlite", "alembic", "asyncio", "asyncssh", "sqlalchemy", "watchfiles")
+_CHATTY = (
+    "aiobotocore",
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "asyncssh",
+    "botocore",
+    "sqlalchemy",
+    "watchfiles",
+)
 
 Event = MutableMapping[str, Any]
 Processor = Callable[[Any, str, Event], Any]

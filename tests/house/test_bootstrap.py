@@ -40,15 +40,22 @@ class Machine:
         return self._run("packages", "list.txt")
 
     def venv(self, kind: str) -> list[str]:
+        return self._done("venv", kind)
+
+    def servers(self) -> list[str]:
+        return self._done("servers", "servers.lock")
+
+    def _done(self, *arguments: str) -> list[str]:
         """What was done, in words; the interpreter of the fixture below writes it down."""
         log = self.root / "log"
         log.write_text("")
-        done = self._run("venv", kind)
+        done = self._run(*arguments)
         assert done.returncode == 0, done.stderr
         words = [
             (" -m venv ", "venv"),
             (" -r requirements.lock", "requirements.lock"),
             (" -r requirements-dev.lock", "requirements-dev.lock"),
+            (" -r servers.lock", "servers.lock"),
             (" --editable .", "hubd"),
         ]
         lines = [f" {line} " for line in log.read_text().splitlines()]
@@ -131,16 +138,17 @@ def interpreter(machine: Machine) -> Machine:
         """echo "$*" >>log
 case "$*" in
 '-m venv '*)
-    mkdir -p .venv/bin
-    printf 'VIRTUAL_ENV="%s/.venv"' "$(pwd -P)" >.venv/bin/activate
-    cat PYTHON >.venv/bin/python.new
-    mv .venv/bin/python.new .venv/bin/python
-    chmod +x .venv/bin/python ;;
+    for env; do :; done
+    mkdir -p $env/bin
+    printf 'VIRTUAL_ENV="%s/%s"' "$(pwd -P)" $env >$env/bin/activate
+    cat PYTHON >$env/bin/python.new
+    mv $env/bin/python.new $env/bin/python
+    chmod +x $env/bin/python ;;
 esac""".replace("PYTHON", str(python)),
     )
     for tool in ("chmod", "mv"):
         (machine.bin / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
-    for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-dev.lock", "servers.lock", "pyproject.toml"):
         (machine.root / name).write_text(name)
     return machine
 
@@ -158,6 +166,15 @@ def test_the_environment_is_made_once_and_filled_when_a_lock_changes(interpreter
     assert interpreter.venv("runtime") == ["requirements.lock"]
     (interpreter.root / "pyproject.toml").write_text("changed")
     assert interpreter.venv("runtime") == ["hubd"]
+
+
+def test_servers_of_tests_have_an_environment_of_their_own(interpreter: Machine) -> None:
+    assert interpreter.venv("runtime") == ["venv", "requirements.lock", "hubd"]
+    assert interpreter.servers() == ["venv", "servers.lock"]
+    assert interpreter.servers() == interpreter.venv("runtime") == []
+    (interpreter.root / "servers.lock").write_text("changed")
+    assert interpreter.servers() == ["servers.lock"]
+    assert (interpreter.root / ".venv-s3").is_dir()
 
 
 def test_an_environment_that_was_moved_is_made_again(interpreter: Machine) -> None:

@@ -84,6 +84,7 @@ def test_a_hubd_that_keeps_the_rules_passes(skeleton: Path) -> None:
             "access": "import sqlalchemy\nfrom hubd import store",
             "git/process": "from hubd import procs, pktline",
             "tls": "from hubd import config",
+            "blobs/s3": "import aiobotocore, botocore",
             "types": "from hubd import errors",
         },
     )
@@ -107,6 +108,7 @@ def test_every_breach_is_named(skeleton: Path) -> None:
             "core/g": "from sqlalchemy.ext.asyncio import AsyncConnection",
             "core/h": "import asyncssh",
             "config": "import click",
+            "core/i": "import botocore",
         },
     )
     code, shown = _lint(skeleton)
@@ -125,6 +127,7 @@ def test_every_breach_is_named(skeleton: Path) -> None:
         "hubd.core.g -> sqlalchemy",
         "hubd.core.h -> asyncssh",
         "hubd.config -> click",
+        "hubd.core.i -> botocore",
     ):
         assert breach in flat, shown
 
