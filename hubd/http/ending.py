@@ -31,7 +31,8 @@ async def drain(runner: web.AppRunner, seconds: float) -> None:
         if waited > _ASKING_SECONDS:
             for connection in list(server.connections):
                 if _waits_for_a_request(connection):
-                    connection.close()
+                    # ``close`` alone would end its handler and leave the connection open.
+                    connection.force_close()
         await asyncio.sleep(0.02)
 
 

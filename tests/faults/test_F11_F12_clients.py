@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 
 import msgspec
@@ -345,3 +347,16 @@ def test_F21_sigterm_lets_pushes_finish(own: World) -> None:
     own.hub.start()
     told = {repo.id: [tip] for repo, tip in zip(repos, tips, strict=True)}
     assert checker.wait_sound(own.hub.data, told) == []
+
+
+def test_F21_idle_connections_do_not_hold_up_the_end(own: World) -> None:
+    own.hub.kill()
+    own.hub.settings["shutdown_grace"] = 600
+    own.hub.start()
+    with (
+        contextlib.closing(connect(own.hub)),
+        contextlib.closing(HTTPConnection(own.hub.http.partition("//")[2])) as asked,
+    ):
+        asked.request("GET", "/healthz")
+        assert asked.getresponse().read()
+        assert own.hub.stop(60) == 0
