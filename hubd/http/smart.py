@@ -13,13 +13,14 @@ from hubd.core import fetch, push
 from hubd.errors import Busy, HubError, Invalid, NotFound, SignInNeeded, TooLarge
 from hubd.http.context import actor_of, core_of, note_denied, plain_error
 from hubd.http.pump import Pump
-from hubd.pktline import encode
+from hubd.pktline import FLUSH, err_packet, sideband
 from hubd.procs import Child
 from hubd.types import Actor, ActorKind, Channel, RepoRef
 
 REPO = "{prefix:(?:(?:models|datasets|spaces|codes)/)?}{namespace:[^/]+}/{name:[^/]+}"
 _NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate", "Pragma": "no-cache"}
 _BODY_PIECE = 256 * 1024
+_SMALL_PUSH = 4 * 1024 * 1024
 _SERVICES = ("git-upload-pack", "git-receive-pack")
 
 GitHandler = Callable[[web.Request, Actor, RepoRef], Awaitable[web.StreamResponse]]
@@ -44,8 +45,8 @@ def _git(handler: GitHandler) -> Callable[[web.Request], Awaitable[web.StreamRes
             hidden = isinstance(error, NotFound) and actor.kind is ActorKind.ANONYMOUS
             if hidden or isinstance(error, SignInNeeded):
                 return _challenge(error)
-            if isinstance(error, Busy) and request.path.endswith("/git-upload-pack"):
-                return _in_protocol(error)
+            if isinstance(error, Busy) and (said := await _in_protocol(request, error)):
+                return _git_answer(request, error, said)
             return plain_error(error)
 
     return guarded
@@ -57,12 +58,34 @@ def _challenge(error: HubError) -> web.Response:
     return web.Response(status=401, text=text + "\n", headers=headers)
 
 
-def _in_protocol(error: HubError) -> web.Response:
-    """An error packet (gitprotocol-pack), since of a refused POST git's client shows no text."""
+async def _in_protocol(request: web.Request, error: Busy) -> bytes:
+    """The refusal in git's protocol, since of a refused POST its client shows no text.
+
+    A fetch takes an error packet (gitprotocol-pack), a push the third side band once it is sent.
+    """
+    if request.path.endswith("/git-upload-pack"):
+        return err_packet(f"{error.sentence}\n")
+    if not request.path.endswith("/git-receive-pack"):
+        return b""
+    sent = await _beginning(request)
+    shows = b"side-band-64k" in sent and request.content.at_eof()
+    return sideband(3, f"{error.sentence}\n".encode()) + FLUSH if shows else b""
+
+
+async def _beginning(request: web.Request) -> bytes:
+    """A small body whole, and what is read of a larger one until it is found to be that."""
+    body = bytearray()
+    async with asyncio.timeout(core_of(request).config.idle_timeout):
+        while len(body) < _SMALL_PUSH and (piece := await request.content.read(_BODY_PIECE)):
+            body += piece
+    return bytes(body)
+
+
+def _git_answer(request: web.Request, error: HubError, said: bytes) -> web.Response:
     response = plain_error(error)
     response.set_status(200)
-    response.content_type = "application/x-git-upload-pack-result"
-    response.body = encode(f"ERR {error.sentence}\n".encode())
+    response.content_type = f"application/x-{request.path.rpartition('/')[2]}-result"
+    response.body = said
     return response
 
 

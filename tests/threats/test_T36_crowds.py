@@ -28,10 +28,10 @@ def narrow(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
         yield World.populate(hub, tmp_path)
 
 
-def gauge(world: World, name: str) -> float:
-    """A metric of the account's limit, 0 as long as there is none."""
+def gauge(world: World, name: str, limit: str = LIMIT) -> float:
+    """A metric of a limit, 0 as long as there is none."""
     _, _, text = http(world.hub, "GET", "/metrics")
-    found = re.search(rf'^hubd_{name}{{limit="{LIMIT}"}} (\S+)$', text.decode(), re.MULTILINE)
+    found = re.search(rf'^hubd_{name}{{limit="{limit}"}} (\S+)$', text.decode(), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
@@ -129,3 +129,29 @@ def test_T36_who_finds_no_place_to_wait_is_told_when_to_come_back(
         sock.close()
         assert [answer.result()[0] for answer in answers] == [200] * 3
     until(lambda: gauge(narrow, "queue_running") == 0)
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [{"pushes_at_once": 1, "queue_length": 0, "queue_wait": 0}],
+    indirect=True,
+    ids=["1 place"],
+)
+@pytest.mark.parametrize("channel", ["http", "ssh"])
+def test_T36_a_push_that_finds_no_place_is_told_so_by_git(narrow: World, channel: str) -> None:
+    repo, work = narrow.repo(), narrow.work()
+    head = (
+        f"POST /{repo.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: {basic(narrow.tokens['ada'])}\r\n"
+        "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000\r\n\r\n"
+    )
+    work.commit()
+    with connect(narrow.hub) as sock:
+        # One that never sends holds the place.
+        sock.sendall(head.encode() + b"00")
+        until(lambda: gauge(narrow, "queue_running", "pushes") == 1)
+        done = work.push(repo.url(channel))
+        assert done.returncode != 0
+        assert b"The server is busy (pushes). Try again in 1 s." in done.stderr, done.stderr
+    until(lambda: gauge(narrow, "queue_running", "pushes") == 0)
+    assert work.push(repo.url(channel)).returncode == 0
