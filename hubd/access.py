@@ -74,6 +74,8 @@ NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
     NamespaceAction.READ: (Role.NONE, Scope.READ),
     NamespaceAction.CREATE_REPO: (Role.WRITE, Scope.WRITE),
     NamespaceAction.SEE_USAGE: (Role.READ, Scope.READ),
+    NamespaceAction.SEE_TRASH: (Role.ADMIN, Scope.READ),
+    NamespaceAction.RESTORE_REPO: (Role.ADMIN, Scope.WRITE),
     NamespaceAction.MANAGE_MEMBERS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.SET_REPO_QUOTAS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.RENAME: (Role.ADMIN, Scope.ADMIN),

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from hubd.core import accounts, credentials, maintenance, orgs, repos, storage
+from hubd.core import accounts, credentials, maintenance, orgs, repos, storage, trash
 from hubd.core.context import Core
 from hubd.errors import HubError, Invalid
 from hubd.lfs.quota import Limits
@@ -158,8 +158,13 @@ async def _repo_delete(core: Core, actor: Actor, args: Args) -> object:
     return None
 
 
+async def _repo_trash(core: Core, actor: Actor, args: Args) -> object:
+    deleted = await trash.listing(core, actor, args["namespace"])
+    return [{"path": r.ref.path, "id": r.id, "deleted_at": r.deleted_at} for r in deleted]
+
+
 async def _repo_restore(core: Core, actor: Actor, args: Args) -> object:
-    return (await repos.restore(core, actor, args["id"])).ref.path
+    return (await trash.restore_by_id(core, actor, args["id"])).ref.path
 
 
 async def _repo_fsck(core: Core, actor: Actor, args: Args) -> object:
@@ -221,6 +226,7 @@ OPERATIONS: dict[str, Operation] = {
     "repo.grant": _repo_grant,
     "repo.list": _repo_list,
     "repo.delete": _repo_delete,
+    "repo.trash": _repo_trash,
     "repo.restore": _repo_restore,
     "repo.fsck": _repo_fsck,
     "repo.gc": _repo_gc,

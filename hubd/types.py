@@ -120,6 +120,8 @@ class NamespaceAction(enum.StrEnum):
     READ = "read"
     CREATE_REPO = "create_repo"
     SEE_USAGE = "see_usage"
+    SEE_TRASH = "see_trash"
+    RESTORE_REPO = "restore_repo"
     MANAGE_MEMBERS = "manage_members"
     SET_REPO_QUOTAS = "set_repo_quotas"
     RENAME = "rename"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,16 @@ def repo_delete(context: click.Context, words: tuple[str, ...]) -> None:
     """Put a repository into the trash, from where it can be restored for a week."""
     kind, repo_id, _ = repo_words(words)
     do(context, "repo.delete", type=kind, repo=repo_id)
+
+
+@repo.command("trash")
+@click.argument("namespace")
+@click.pass_context
+def repo_trash(context: click.Context, namespace: str) -> None:
+    """List what a user or organization has in the trash: id, address, when it was deleted."""
+    for row in do(context, "repo.trash", namespace=namespace):
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["deleted_at"]))
+        print(f"{row['id']}\t{row['path']}\t{when}")
 
 
 @repo.command("restore")

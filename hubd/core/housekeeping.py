@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from hubd.core import leftovers, maintenance, repos
+from hubd.core import leftovers, maintenance, trash
 from hubd.core.context import Core
 from hubd.errors import HubError
 from hubd.lfs import multipart
@@ -32,7 +32,7 @@ async def housekeeping(core: Core) -> None:
             if time.monotonic() - last_hourly > _HOURLY:
                 last_hourly = time.monotonic()
                 await leftovers.sweep(core, time.time() - _HOURLY)
-                await repos.purge_trash(core)
+                await trash.purge(core)
                 await core.store.write(sessions.sweep)
                 await multipart.sweep(core.lfs)
                 await core.packs.sweep()

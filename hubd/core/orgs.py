@@ -76,13 +76,20 @@ async def namespace(core: Core, name: str) -> tuple[Namespace, bool]:
     return found
 
 
+async def manage(
+    core: Core, actor: Actor, name: str, action: NamespaceAction, doing: str
+) -> Namespace:
+    """A user or organization by name, on which the actor may act; ``doing`` is for the refusal."""
+    found, _ = await namespace(core, name)
+    async with core.store.read() as conn:
+        role = await queries.namespace_role(conn, found.id, actor.user_id)
+    access.require(access.decide_namespace(actor, action, found.id, role), doing)
+    return found
+
+
 async def _manage(core: Core, actor: Actor, name: str, action: NamespaceAction) -> Namespace:
     org = await find(core, name)
-    async with core.store.read() as conn:
-        role = await queries.namespace_role(conn, org.id, actor.user_id)
-    verdict = access.decide_namespace(actor, action, org.id, role)
-    access.require(verdict, f"manage {org.name}")
-    return org
+    return await manage(core, actor, org.name, action, f"manage {org.name}")
 
 
 async def members(core: Core, actor: Actor, name: str) -> Sequence[Member]:

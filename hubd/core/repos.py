@@ -1,18 +1,16 @@
-"""Repositories: find, create, rename, move, change, delete and restore."""
+"""Repositories: find, create, rename, move, change and delete."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from hubd import access
 from hubd.core.context import Core
-from hubd.errors import Conflict, Denied, Invalid, NotFound, RepoNotFound, Unavailable
+from hubd.errors import Conflict, Invalid, NotFound, RepoNotFound, Unavailable
 from hubd.names import check_name
 from hubd.obs.failpoints import afail
 from hubd.store import audit, namespaces, queries, repos, users
@@ -46,7 +44,6 @@ DOING = {
     RepoAction.MAINTAIN: "maintain this repository",
     RepoAction.BREAK_LOCKS: "break the locks of others",
 }
-TRASH_DAYS = 7
 OBJECT_FORMATS = ("sha1", "sha256")
 
 
@@ -309,41 +306,6 @@ async def delete(core: Core, actor: Actor, ref: RepoRef) -> None:
 
     await core.store.write(work)
     await afail("repo.delete.after_row")
-
-
-async def restore(core: Core, actor: Actor, repo_id: int) -> Repo:
-    """Take out of the trash; only the operator and administrators know the trash."""
-    if not actor.is_site_admin:
-        raise Denied("Only an administrator of the hub can restore a repository.")
-
-    async def work(conn: Connection) -> None:
-        await repos.restore(conn, repo_id)
-        await audit.add(conn, actor, "repo.restore", str(repo_id))
-
-    await core.store.write(work)
-    return await by_id(core, repo_id)
-
-
-async def purge_trash(core: Core) -> int:
-    """Remove for good what has lain in the trash for a week; returns how many."""
-    before = time.time() - TRASH_DAYS * 86400
-    async with core.store.read() as conn:
-        old = await repos.trashed_before(conn, before)
-    for repo in old:
-        path = core.path_of(repo.id)
-        grave = path.with_name(f"{path.name}.purged")
-        await core.packs.forget(repo.id)
-        # Moved first: a crash while removing leaves nothing that looks like a repository.
-        await asyncio.to_thread(_bury, path, grave)
-        await core.store.write(partial(repos.purge, repo_id=repo.id))
-        core.refs.forget(path)
-    return len(old)
-
-
-def _bury(path: Path, grave: Path) -> None:
-    if path.exists():
-        path.rename(grave)
-    shutil.rmtree(grave, ignore_errors=True)
 
 
 async def collaborators(core: Core, actor: Actor, ref: RepoRef) -> Sequence[Member]:

@@ -20,7 +20,6 @@ from hubd.lfs.quota import Limits, Room
 from hubd.lfs.verify import Verified
 from hubd.store import audit, objects, queries, quotas
 from hubd.store.engine import Connection
-from hubd.store.namespaces import Namespace
 from hubd.store.objects import Usage
 from hubd.store.queries import Holding, LargeFile
 from hubd.types import Actor, HubAction, NamespaceAction, RepoRef
@@ -60,23 +59,13 @@ async def of_repo(core: Core, actor: Actor, ref: RepoRef) -> Account:
 
 async def of_namespace(core: Core, actor: Actor, name: str) -> Account:
     """A user's or organization's; for its members. Files of what the actor may read only."""
-    namespace = await _namespace(core, actor, name, NamespaceAction.SEE_USAGE, "see its storage")
+    namespace = await orgs.manage(core, actor, name, NamespaceAction.SEE_USAGE, "see its storage")
     async with core.store.read() as conn:
         own, _ = await quotas.of(conn, namespace.id, None)
         room = await quota.namespace_room(core.lfs, conn, namespace.id, own)
         where = {"namespace_id": namespace.id}
         files = await queries.large_files(conn, access.visible(actor), where, SHOWN)
     return Account(room, own is not None, files)
-
-
-async def _namespace(
-    core: Core, actor: Actor, name: str, action: NamespaceAction, doing: str
-) -> Namespace:
-    found, _ = await orgs.namespace(core, name)
-    async with core.store.read() as conn:
-        role = await queries.namespace_role(conn, found.id, actor.user_id)
-    access.require(access.decide_namespace(actor, action, found.id, role), doing)
-    return found
 
 
 async def limit_namespace(core: Core, actor: Actor, name: str, limits: Limits | None) -> None:
@@ -91,7 +80,7 @@ async def limit_repo(core: Core, actor: Actor, ref: RepoRef, limits: Limits | No
     repo = (await repos.find(core, actor, ref)).repo
     if access.decide_hub(actor, HubAction.MANAGE_STORAGE) is not access.Verdict.ALLOW:
         action = NamespaceAction.SET_REPO_QUOTAS
-        await _namespace(core, actor, repo.namespace, action, "set quotas")
+        await orgs.manage(core, actor, repo.namespace, action, "set quotas")
         async with core.store.read() as conn:
             room, _ = await quota.rooms(core.lfs, conn, repo)
         if limits is not None:

@@ -170,13 +170,17 @@ async def trash(conn: Connection, repo_id: int) -> None:
     await _set(conn, repo_id, deleted_at=now())
 
 
-async def restore(conn: Connection, repo_id: int) -> None:
-    """Take out of the trash; raises ``Conflict`` if the address is taken meanwhile."""
-    repo = await by_id(conn, repo_id)
-    if repo is None or repo.deleted_at is None:
-        raise NotFound("There is no such repository in the trash.")
-    await _require_free(conn, repo.type, repo.namespace_id, repo.name, repo_id)
-    await _set(conn, repo_id, deleted_at=None)
+async def restore(conn: Connection, repo: Repo, name: str) -> None:
+    """Take out of the trash under a name; raises ``Conflict`` if that is taken."""
+    await _require_free(conn, repo.type, repo.namespace_id, name, repo.id)
+    await _set(conn, repo.id, deleted_at=None, name=name, name_fold=fold_name(name))
+
+
+async def trashed_of(conn: Connection, namespace_id: int) -> Sequence[Repo]:
+    """What lies in a namespace's trash, the latest first."""
+    mine = sa.and_(_table.c.namespace_id == namespace_id, _table.c.deleted_at.is_not(None))
+    latest = _table.c.deleted_at.desc()
+    return many(Repo, await conn.execute(_SELECT.where(mine).order_by(latest)))
 
 
 async def trashed_before(conn: Connection, before: float) -> Sequence[Repo]:

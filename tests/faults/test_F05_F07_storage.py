@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hubd.core import repos as core_repos
+from hubd.core import trash as core_trash
 from hubd.errors import HubError
 from hubd.types import RepoRef
 from tests.faults import checker
@@ -70,7 +70,7 @@ def test_F03_killed_while_renaming_or_deleting(own: World, point: str) -> None:
     if act == "rename":
         assert refs_of(own.hub, repo.http)["refs/heads/main"] == tip
     else:
-        own.inside(lambda core, actor: core_repos.restore(core, actor, repo.id))
+        own.inside(lambda core, actor: core_trash.restore_by_id(core, actor, repo.id))
         assert refs_of(own.hub, repo.http)["refs/heads/main"] == tip
     assert checker.wait_sound(own.hub.data) == []
     assert RepoRef.from_path(repo.path).name

@@ -217,3 +217,28 @@ def test_pushes_are_recorded(world: World, ada: Api, fresh: Fresh) -> None:
     assert push["refs"][0]["new"] == world.git("rev-parse", "main")
     assert first.next is not None
     assert [p["refs"][0]["ref"] for p in ada.get(first.next).json] == ["refs/heads/one"]
+
+
+def test_what_was_deleted_is_listed_and_restored_by_its_owner(
+    world: World, ada: Api, fresh: Fresh
+) -> None:
+    name, trash = fresh("gone"), "/namespaces/ada/trash"
+    ada.post("/repos", {"name": name, "visibility": "private"})
+    ada.delete(f"/repos/model/ada/{name}")
+    (found,) = [repo for repo in ada.get(trash).json if repo["name"] == name]
+    assert found["type"] == "model"
+    assert found["purged_at"] > found["deleted_at"]
+    back = f"{trash}/{found['id']}/restore"
+    for other, status in ((world.nobody, 401), (world.bob, 403)):
+        assert other.get(trash).status == status
+        assert other.post(back, {}).status == status
+    # Not by way of another namespace.
+    assert world.bob.post(f"/namespaces/bob/trash/{found['id']}/restore", {}).status == 404
+    ada.post("/repos", {"name": name})
+    assert ada.post(back, {}).status == 409
+    assert ada.post(back, {"name": "../x"}).status == 400
+    assert ada.post(back, {"name": f"{name}-2"}).json["visibility"] == "private"
+    assert ada.get(f"/repos/model/ada/{name}-2").json["visibility"] == "private"
+    assert ada.post(back, {}).status == 404
+    ada.delete(f"/repos/model/ada/{name}")
+    assert found["id"] not in [repo["id"] for repo in ada.get(trash).json]

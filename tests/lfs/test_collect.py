@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from hubd import app, config
 from hubd.blobs.base import Key
-from hubd.core import accounts, credentials, push, repos
+from hubd.core import accounts, credentials, push, repos, trash
 from hubd.core.context import Core
 from hubd.core.fetch import Reading
 from hubd.errors import HubError
@@ -338,7 +338,7 @@ async def test_the_trash_keeps_its_objects_until_it_is_emptied(place: Place) -> 
     await repos.delete(place.core, system, repo.ref)
     await place.age()
     assert await place.collect() == Collected()
-    await repos.restore(place.core, system, repo.id)
+    await trash.restore_by_id(place.core, system, repo.id)
     assert await place.has(repo, big)
     await repos.delete(place.core, system, repo.ref)
 
@@ -346,7 +346,7 @@ async def test_the_trash_keeps_its_objects_until_it_is_emptied(place: Place) -> 
         await conn.execute(sa.text("UPDATE repos SET deleted_at = 1"))
 
     await place.core.store.write(long_ago)
-    assert await repos.purge_trash(place.core) == 1
+    assert await trash.purge(place.core) == 1
     await place.age()
     assert (await place.collect()).objects == 1
     assert await place.core.lfs.blobs.stat(Key.object(big.oid)) is None

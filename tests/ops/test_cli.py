@@ -139,6 +139,7 @@ def test_quotas_are_set_and_shown(hub: Hub) -> None:
         "repo fsck ada/none",
         "repo gc ada/none",
         "repo restore 999999",
+        "repo trash nobody",
         "repo grant ada/none/more ada --role read",
         "repo add model ada/x --object-format md5",
         "user list --no-such-option",

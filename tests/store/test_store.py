@@ -161,5 +161,9 @@ async def test_a_trashed_address_is_free_and_comes_back_only_if_still_so(store: 
     await store.write(lambda conn: repos.trash(conn, first))
     assert await _find(store, "ada/one", ada) is None
     await _repo(store, ada, "one")
+    async with store.read() as conn:
+        (deleted,) = await repos.trashed_of(conn, ada)
     with pytest.raises(Conflict):
-        await store.write(lambda conn: repos.restore(conn, first))
+        await store.write(lambda conn: repos.restore(conn, deleted, deleted.name))
+    await store.write(lambda conn: repos.restore(conn, deleted, "two"))
+    assert await _find(store, "ada/two", ada) is not None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from hubd.core import repos
+from hubd.core import repos, trash
 from hubd.core.rows import Repo
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
 from hubd.http.api.shapes import Answer, Mark, Name, Request, Time, maybe_when, when
@@ -36,6 +36,22 @@ class RepoAnswer(Answer, frozen=True, kw_only=True):
     pushed_at: Time | None
     http_url: str
     ssh_url: str
+
+
+class DeletedRepo(Answer, frozen=True, kw_only=True):
+    """A repository in the trash, and when it will be gone for good."""
+
+    id: int
+    type: RepoType
+    name: str
+    deleted_at: Time
+    purged_at: Time
+
+
+class Restoration(Request, frozen=True, kw_only=True):
+    """Where to a repository comes back."""
+
+    name: Annotated[Name, Meta(description="None: the one it had.")] | None = None
 
 
 class ReposQuery(Request, frozen=True, kw_only=True):
@@ -155,15 +171,43 @@ async def move_repo(call: Call, body: Move) -> RepoAnswer:
 
 
 async def delete_repo(call: Call) -> None:
-    """Put into the trash, from where an operator can restore it for a week."""
+    """Put into the trash, from where it can be restored for a week."""
     await repos.delete(call.core, call.actor, call.ref)
 
 
+async def list_trash(call: Call) -> Page[DeletedRepo]:
+    """The deleted repositories of a user or organization, the latest first."""
+    found = await trash.listing(call.core, call.actor, call.names["namespace"])
+    return Page(
+        [
+            DeletedRepo(
+                id=repo.id,
+                type=repo.type,
+                name=repo.name,
+                deleted_at=when(repo.deleted_at or 0),
+                purged_at=when((repo.deleted_at or 0) + trash.DAYS * 86400),
+            )
+            for repo in found
+        ],
+        None,
+    )
+
+
+async def restore_repo(call: Call, body: Restoration) -> RepoAnswer:
+    """Take a repository out of the trash, to an address that is free."""
+    namespace = call.names["namespace"]
+    repo = await trash.restore(call.core, call.actor, namespace, call.id, body.name)
+    return _repo_answer(call, repo)
+
+
+_TRASH = "/namespaces/{namespace}/trash"
 ENDPOINTS = [
     Endpoint("GET", "/repos", list_repos, "List repositories", refusals=(404,)),
     Endpoint("POST", "/repos", create_repo, "Create a repository", status=201),
     Endpoint("GET", REPO, get_repo, "Get a repository"),
     Endpoint("PATCH", REPO, update_repo, "Change a repository"),
     Endpoint("DELETE", REPO, delete_repo, "Delete a repository"),
+    Endpoint("GET", _TRASH, list_trash, "List deleted repositories"),
+    Endpoint("POST", _TRASH + "/{id}/restore", restore_repo, "Restore a repository"),
     Endpoint("PUT", REPO + "/address", move_repo, "Rename or transfer a repository"),
 ]
