@@ -25,6 +25,9 @@ from typing import Self
 from hubd.errors import Unavailable
 
 PIPE_SIZE = 1024 * 1024
+_LITTLE = 256 * 1024
+_MUCH = 1024 * 1024
+_MOMENT = 0.001
 KILL_GRACE = 2.0
 _KEPT_STDERR = 8192
 _MAX_OUTPUT = 64 * 1024 * 1024
@@ -162,6 +165,17 @@ class Child:
                 return 0
         return 0
 
+    async def gathered(self, taken: int) -> int:
+        """As ``readable``; once much was ``taken`` (bytes), a little waits for more to come.
+
+        git writes packs in pieces of 8 KiB, each of which would cost more than its bytes.
+        """
+        count = await self.readable()
+        if 0 < count < _LITTLE and taken > _MUCH:
+            await asyncio.sleep(_MOMENT)
+            count = await self.readable()
+        return count
+
     def splice_some(self, target: int, count: int) -> int:
         """Move up to ``count`` bytes of output to a socket or pipe; may raise BlockingIOError."""
         if self._stdout is None:
@@ -170,7 +184,7 @@ class Child:
 
     async def splice_to(self, file: int, offset: int, count: int) -> int:
         """Move up to ``count`` bytes of output into a file at an offset; 0 at the end."""
-        if self._stdout is None or not await self.readable():
+        if self._stdout is None or not await self.gathered(offset):
             return 0
         return await asyncio.to_thread(os.splice, self._stdout, file, count, None, offset)
 

@@ -42,7 +42,7 @@ class Pump:
                 await self._write(data)
             return
         try:
-            while (count := await child.readable()) > 0:
+            while (count := await child.gathered(self.sent)) > 0:
                 await self._chunk(socket, count, lambda left: child.splice_some(socket, left))
         finally:
             os.close(socket)

@@ -186,8 +186,8 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
             child.close_stdin()
 
     async def _send_child(self, child: Child) -> None:
-        while data := await child.read(_READ):
-            await self.write(data)
+        while await child.gathered(self.sent):
+            await self.write(await child.read(_READ))
 
     async def _send_answer(self, answer: Answer) -> None:
         async for begin, size in answer.ranges():
