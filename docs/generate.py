@@ -44,7 +44,8 @@ _COMPATIBILITY_INTRO = """\
 unmodified clients need: `huggingface_hub` 2.4, 1.33 and 0.36 with the `hf` command are run against
 the hub by its tests, with Xet and without.
 
-`{types}` below is `models`, `datasets` or `spaces`.
+`{types}` below is `models`, `datasets`, `spaces` or `codes`. All of it is also there below `/hf`,
+`/ms` and `/csg`, where the clients of CSGHub look for it.
 
 Not as on the public hub: `main` stands for the default branch where no branch has that name; the
 default branch is protected, so squashing its history needs a rule that allows it; downloads are not

@@ -32,7 +32,8 @@ def build(core: Core) -> web.Application:
         ]
     )
     api.add_to(app)
-    hf.add_to(app)
+    for mount in hf.MOUNTS:
+        hf.add_to(app, mount)
     for room in (lfs, lfs_parts, lfs_locks):
         app.add_routes(room.routes())
     xet.add_to(app)

@@ -33,7 +33,7 @@ from hubd.http.hf import errors
 from hubd.types import Actor, ActorKind, Channel, RepoRef, RepoType
 
 MAX_BODY = 16 * 1024 * 1024
-TYPES = "{types:models|datasets|spaces}"
+TYPES = "{types:models|datasets|spaces|codes}"
 REPO = "/api/" + TYPES + "/{namespace}/{name}"
 # The first page's size where the client names none, and the largest that it may name.
 PAGE = 1000
@@ -176,7 +176,7 @@ class Endpoint:
     @property
     def shown_path(self) -> str:
         """The path for people: parameters by name alone, choices by what may be chosen."""
-        path = re.sub(r"\{prefix:.*?\?\}", "[datasets/|spaces/]", self.path)
+        path = re.sub(r"\{prefix:.*?\?\}", "[datasets/|spaces/|codes/]", self.path)
         path = re.sub(r"\{(path|rest):\(\?:/\.\*\)\?\}", r"[/{\1}]", path)
         path = re.sub(r"\{(?:rest|call):((?:[\w-]+\|)+.+)\}", r"{\1}", path)
         return re.sub(r"\{(\w+):(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", path)
@@ -251,7 +251,7 @@ def moved(call: Call, old: RepoRef, new: RepoRef) -> web.Response:
 
 
 def names_of(types: str) -> RepoType:
-    """The type behind ``models``, ``datasets`` or ``spaces``."""
+    """The type behind ``models``, ``datasets``, ``spaces`` or ``codes``."""
     return RepoType(types.removesuffix("s"))
 
 

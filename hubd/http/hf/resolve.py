@@ -18,7 +18,7 @@ from hubd.http.hf.endpoint import Call, Endpoint, at_revision, moved
 from hubd.http.lfs import object_bytes
 from hubd.types import RepoRef
 
-_FILE = "/{prefix:(?:(?:datasets|spaces)/)?}{namespace}/{name}/resolve/{rev}/{path:.+}"
+_FILE = "/{prefix:(?:(?:datasets|spaces|codes)/)?}{namespace}/{name}/resolve/{rev}/{path:.+}"
 _EXPOSED = (
     "X-Repo-Commit,X-Linked-Etag,X-Linked-Size,ETag,Accept-Ranges,Content-Range,X-Xet-Hash,Link"
 )
