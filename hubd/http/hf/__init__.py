@@ -5,9 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from hubd.http.context import tell_errors
+from hubd.http.hf.endpoint import Endpoint
 from hubd.http.hf.errors import tell
 from hubd.http.hf.table import ENDPOINTS
 
+__all__ = ["ENDPOINTS", "Endpoint", "add_to"]
 # At the root for the Hub's own clients; CSGHub's choose one by ``--source``.
 MOUNTS = ("", "/hf", "/ms", "/csg")
 

@@ -144,7 +144,7 @@ def require_sha1(repo: Repo) -> None:
         )
 
 
-def decoded(data: bytes, struct: type[S]) -> S:
+def decoded(data: bytes | memoryview, struct: type[S]) -> S:
     """JSON as a struct; raises ``Invalid``."""
     try:
         return msgspec.json.decode(data, type=struct)
@@ -203,22 +203,28 @@ class Endpoint:
                 raise errors.BadToken from error
             anonymous = actor.kind is ActorKind.ANONYMOUS
             call = Call(request, core, actor, prefix)
-            return _respond(call, await self.handler(call))
+            return self.answered(call, await self.handler(call))
         except HubError as error:
             note_denied(request, error)
-            return errors.render(request, error, anonymous=anonymous)
+            return self.refused(request, error, anonymous=anonymous)
 
+    def answered(self, call: Call, answer: object) -> web.StreamResponse:
+        """What a handler gave, as the clients of this dialect read it."""
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        headers = {"Cache-Control": "no-store", **rate_headers(call.request)}
+        if isinstance(answer, Page):
+            if answer.after is not None:
+                headers["Link"] = f'<{_next(call, answer.after)}>; rel="next"'
+                headers["Access-Control-Expose-Headers"] = "Link"
+            answer = answer.items
+        return json_response({} if answer is None else answer, headers=headers)
 
-def _respond(call: Call, answer: object) -> web.StreamResponse:
-    if isinstance(answer, web.StreamResponse):
-        return answer
-    headers = {"Cache-Control": "no-store", **rate_headers(call.request)}
-    if isinstance(answer, Page):
-        if answer.after is not None:
-            headers["Link"] = f'<{_next(call, answer.after)}>; rel="next"'
-            headers["Access-Control-Expose-Headers"] = "Link"
-        answer = answer.items
-    return json_response({} if answer is None else answer, headers=headers)
+    def refused(
+        self, request: web.Request, error: HubError, *, anonymous: bool
+    ) -> web.StreamResponse:
+        """A refusal, likewise."""
+        return errors.render(request, error, anonymous=anonymous)
 
 
 def _next(call: Call, after: str) -> str:
