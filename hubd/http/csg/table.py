@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubd.http.csg import refs, repos, upload
+from hubd.http.csg import accounts, content, orgs, refs, repos, upload
 from hubd.http.csg.endpoint import REPO, Endpoint
 from hubd.http.hf.endpoint import not_built
 
@@ -13,10 +13,16 @@ _SPACES = not_built("Spaces are not run")
 _MIRRORS = not_built("Mirrors are not there")
 _COLLECTIONS = not_built("Collections are not there")
 _TYPES = not_built("Repositories of this type are not there")
+_TALK = not_built("Discussions are not there in CSGHub's form")
 _ADMIN = not_built("This is not done by CSGHub's calls")
 _SPACE_CALLS = "run|stop|wakeup|status|logs"
 
 NOT_BUILT = [
+    Endpoint("*", f"{REPO}/discussions{_REST}", _TALK, "Discussions"),
+    Endpoint("*", f"/discussions{_REST}", _TALK, "Discussions"),
+    Endpoint("*", f"{REPO}/{{call:diff|logs_tree|size|transfer|tags}}{_REST}", _ADMIN, "Rarer"),
+    Endpoint("*", f"/tags{_REST}", _ADMIN, "Tags by hand"),
+    Endpoint("DELETE", "/organization/{org}", _ADMIN, "Delete an organization"),
     Endpoint("*", f"{REPO}/{{call:run|serverless}}{_REST}", _RUNS, "Inference"),
     Endpoint("*", f"{REPO}/finetune{_REST}", _TUNES, "Fine-tuning"),
     Endpoint("*", f"{REPO}/mirror{_REST}", _MIRRORS, "Mirror of a repository"),
@@ -46,7 +52,10 @@ NOT_BUILT = [
 ]
 # In this order: the first that fits answers.
 ENDPOINTS: list[Endpoint] = [
+    *accounts.ENDPOINTS,
+    *orgs.ENDPOINTS,
     *repos.ENDPOINTS,
+    *content.ENDPOINTS,
     *refs.ENDPOINTS,
     *upload.ENDPOINTS,
     *NOT_BUILT,

@@ -40,8 +40,8 @@ class FileChange(msgspec.Struct):
 class NewCommit(msgspec.Struct):
     """A commit."""
 
+    files: list[FileChange]
     message: str = ""
-    files: list[FileChange] = []
 
 
 class EditedFile(msgspec.Struct):
@@ -95,7 +95,7 @@ async def _spool(pieces: AsyncIterator[bytes], path: Path, limit: int) -> None:
 def _parsed(path: Path) -> NewCommit:
     """The commit in a file, whose contents stay on disk until they are asked for."""
     if path.stat().st_size == 0:
-        return NewCommit()
+        raise Invalid("The body is empty.")
     with path.open("rb") as file:
         return decoded(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), NewCommit)
 

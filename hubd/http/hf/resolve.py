@@ -31,6 +31,11 @@ async def resolve(call: Call) -> web.StreamResponse:
     at = await at_revision(call.core, call.actor, ref, call.name("rev"))
     if at.found.moved:
         return moved(call, ref, at.found.repo.ref)
+    return await send_file(call, at)
+
+
+async def send_file(call: Call, at: At) -> web.StreamResponse:
+    """The file in the address, at a commit."""
     try:
         entry = await listing.file(call.core, at, call.name("path"))
         await listing.require_content(call.core, at, entry)
