@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from tests.clients.csgkit import VERSION, CsgClient, files_of
 from tests.clients.kit import Place
+from tests.faultyproxy import Fault, FaultyProxy
 from tests.hubproc import Hub
 
 # The three ways of one command: chunks, LFS, and CSGHub's own calls with git.
@@ -160,3 +162,24 @@ def test_git_lfs_sends_parts_with_the_clients_agent(place: Place) -> None:
     place.git("push", "-q", "origin", "HEAD:main", cwd=work)
     assert "/-/lfs-parts/" in place.hub.log()[before:]
     assert downloaded(ada, repo)["big.bin"] == data
+
+
+def test_a_broken_download_goes_on_where_it_was(place: Place) -> None:
+    ada = client(place, OWN)
+    source = a_folder(ada)
+    repo = a_name()
+    ada.cli("upload", repo, str(source))
+    target = int(place.hub.http.rpartition(":")[2])
+
+    async def through_a_bad_network() -> list[bytes]:
+        cut = Fault(r"GET /csg/.*model\.safetensors", cut_down=5_000_000, times=1)
+        async with FaultyProxy(target, [cut]) as proxy:
+            ada.extra = OWN | {"CSGHUB_DOMAIN": f"http://127.0.0.1:{proxy.port}"}
+            found = await asyncio.to_thread(downloaded, ada, repo)
+        assert found == files_of(source)
+        return [head for head in proxy.heads if b"model.safetensors" in head]
+
+    first, second = asyncio.run(through_a_bad_network())
+    assert b"\nRange:" not in first
+    # It keeps whole pieces of a mebibyte.
+    assert b"\nRange: bytes=4194304-" in second

@@ -20,7 +20,7 @@ from hubd.http.csg.shapes import FilePlan
 from hubd.http.hf import upload
 from hubd.http.hf.endpoint import Call, decoded
 from hubd.http.hf.upload import Draft, File, Gone, LfsFile, drafting
-from hubd.lfs import pointers
+from hubd.lfs import pointers, quota
 from hubd.types import RepoAction
 
 _RAW = REPO + "/raw/{path:.+}"
@@ -71,7 +71,7 @@ async def preupload(call: Call) -> dict[str, list[FilePlan]]:
 
 async def commit(call: Call) -> None:
     """Commit files to a branch."""
-    await repos.find(call.core, call.actor, call.ref, RepoAction.PUSH)
+    await _admit(call)
     async with drafting(call.core) as draft:
         body = draft.folder / "body"
         await _spool(ranges.body(call.request), body, call.core.config.push_limit)
@@ -79,6 +79,12 @@ async def commit(call: Call) -> None:
         for change in asked.files:
             await _add(draft, change)
         await _commit(call, draft, asked.message, await upload.branch(call, call.name("rev")))
+
+
+async def _admit(call: Call) -> None:
+    """Before the body is taken, which waits on disk: the caller may push, and there is room."""
+    await repos.find(call.core, call.actor, call.ref, RepoAction.PUSH)
+    await quota.require_disk(call.core.lfs, call.request.content_length or 0)
 
 
 async def _spool(pieces: AsyncIterator[bytes], path: Path, limit: int) -> None:
@@ -171,7 +177,7 @@ async def _delete(draft: Draft, path: str, _asked: EditedFile) -> None:
 
 async def upload_file(call: Call) -> None:
     """A file by a form: ``file_path``, ``branch``, ``message``, then ``file`` itself."""
-    await repos.find(call.core, call.actor, call.ref, RepoAction.PUSH)
+    await _admit(call)
     if not call.request.content_type.startswith("multipart/"):
         raise Invalid("The body must be multipart/form-data.")
     fields: dict[str, str] = {}
