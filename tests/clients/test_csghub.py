@@ -85,8 +85,8 @@ def test_a_folder_goes_in_by_git(place: Place, kind: str) -> None:
     ada.cli("upload", repo, str(source), "-t", kind)
     assert downloaded(ada, repo, "-t", kind) == files_of(source)
     (source / "config.json").write_text('{"changed": 1}')
-    ada.cli("upload", repo, str(source), "-t", kind, "-r", "dev")
-    assert downloaded(ada, repo, "-t", kind, "-r", "dev") == files_of(source)
+    ada.cli("upload", repo, str(source), "-t", kind, "-r", "dev/new")
+    assert downloaded(ada, repo, "-t", kind, "-r", "dev/new") == files_of(source)
     assert downloaded(ada, repo, "-t", kind)["config.json"] == b"{}"
 
 
@@ -136,7 +136,7 @@ def test_a_large_folder_goes_in_part_by_part(place: Place) -> None:
         (first,),
         # The same again: all is there already, and in another branch and another repository.
         (first,),
-        (first, "-r", "dev"),
+        (first, "-r", "dev/new"),
         (a_name("acme"), "-t", "dataset"),
         (a_name(), "-t", "space"),
     ):

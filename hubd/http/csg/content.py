@@ -72,7 +72,7 @@ async def get_raw(call: Call) -> str:
 
 async def download(call: Call) -> web.StreamResponse:
     """The bytes of a file, of a large one those of its content."""
-    return await send_file(call, await _at(call))
+    return await send_file(call, await _at(call), call.name("path"))
 
 
 async def commits(call: Call) -> Listed:
