@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.clients.kit import Place
 from tests.faultyproxy import Fault, FaultyProxy
 from tests.hubproc import Hub
 
+RUN = f"csg-{secrets.token_hex(4)}"
 # The three ways of one command: chunks, LFS, and CSGHub's own calls with git.
 CHUNKS: dict[str, str] = {}
 LFS = {"HF_HUB_DISABLE_XET": "1"}
@@ -30,6 +32,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         place = Place(hub, folder)
         place.ask("org.add", name="acme", owner="ada")
         yield place
+    for clone in Path("/tmp/csg").glob(f"{RUN}-*"):
+        shutil.rmtree(clone)
 
 
 def client(place: Place, extra: dict[str, str] | None = None) -> CsgClient:
@@ -37,8 +41,8 @@ def client(place: Place, extra: dict[str, str] | None = None) -> CsgClient:
 
 
 def a_name(namespace: str = "ada") -> str:
-    """Of a new repository; the client keeps clones below /tmp by their name alone."""
-    return f"{namespace}/csg-{secrets.token_hex(6)}"
+    """Of a new repository; the client keeps clones of all of them in one place, by name alone."""
+    return f"{namespace}/{RUN}-{secrets.token_hex(4)}"
 
 
 def a_folder(ada: CsgClient, seed: int = 1) -> Path:
