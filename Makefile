@@ -74,7 +74,7 @@ lock: dev-venv ## Resolve what is asked for into the lock files (ARGS=--upgrade 
 	$(COMPILE) pyproject.toml --extra build $(ARGS) --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra dev --constraint requirements.lock $(ARGS) \
 		--output-file requirements-dev.lock
-	for name in python hf2 $(OLD_CLIENTS); do \
+	for name in python hf2 csghub $(OLD_CLIENTS); do \
 		$(COMPILE) tests/clients/$$name.in $(ARGS) --output-file tests/clients/$$name.txt; \
 	done
 	$(COMPILE) tests/s3servers.in $(ARGS) --output-file tests/s3servers.lock

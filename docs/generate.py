@@ -9,12 +9,12 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from hubd.config import SECRET_FIELDS, Config, SettingInfo, settings
-from hubd.http.hf import table
+from hubd.http import csg, hf
 
 ROOT = Path(__file__).resolve().parent.parent
 _WIDTH = 98
@@ -36,19 +36,33 @@ says *live*; a bad one is reported and the old settings stay. {secrets} are secr
 environment than in a file that others can read.
 """
 _COMPATIBILITY_INTRO = """\
-# Clients of the Hugging Face Hub
+# Clients of other hubs
 
-<!-- Made by `make docs` from hubd/http/hf/table.py; do not edit. -->
+<!-- Made by `make docs` from hubd/http/hf/table.py and hubd/http/csg/table.py; do not edit. -->
+
+# Clients of the Hugging Face Hub
 
 `export HF_ENDPOINT=https://hub.example` and a token of this hub in `HF_TOKEN` is all that the
 unmodified clients need: `huggingface_hub` 2.4, 1.33 and 0.36 with the `hf` command are run against
 the hub by its tests, with Xet and without.
 
-`{types}` below is `models`, `datasets` or `spaces`.
+`{types}` below is `models`, `datasets`, `spaces` or `codes`. All of it is also there below `/hf`,
+`/ms` and `/csg`, where the clients of CSGHub look for it.
 
 Not as on the public hub: `main` stands for the default branch where no branch has that name; the
 default branch is protected, so squashing its history needs a rule that allows it; downloads are not
 counted.
+"""
+_CSGHUB_INTRO = """\
+
+# Clients of CSGHub
+
+`export CSGHUB_DOMAIN=https://hub.example` and a token of this hub in `CSGHUB_TOKEN` is all that
+`csghub-cli` needs: `csghub-sdk` 0.9 is run against the hub by its tests, uploading in each of its
+ways (as chunks, as large files, by git, by a form, part by part) and downloading from each of its
+sources. The command is mostly the Hub's own library with `/hf` as its end point; what it asks for
+below `/api/v1` beside that is here, each path below that prefix and each answer in CSGHub's
+envelope, `{"msg": "OK", "data": …}` or `{"code": …, "msg": …, "context": {…}}`.
 """
 
 
@@ -117,9 +131,16 @@ def markdown() -> str:
 
 
 def compatibility() -> str:
-    """The text of ``docs/compatibility.md``: every call of the Hub's clients, with its state."""
-    parts = [_COMPATIBILITY_INTRO]
-    rows = sorted(table.ENDPOINTS, key=lambda e: (not e.built, table.ENDPOINTS.index(e)))
+    """The text of ``docs/compatibility.md``: every call of other hubs' clients, with its state."""
+    tables = (_COMPATIBILITY_INTRO, hf.ENDPOINTS), (_CSGHUB_INTRO, csg.ENDPOINTS)
+    return "".join(intro + calls(endpoints) for intro, endpoints in tables)
+
+
+def calls(endpoints: Sequence[hf.Endpoint]) -> str:
+    """The calls of one dialect: those answered first."""
+    parts = []
+    # Sorting keeps the order of equals.
+    rows = sorted(endpoints, key=lambda endpoint: not endpoint.built)
     for built, members in groupby(rows, key=lambda endpoint: endpoint.built):
         parts.append(f"\n## {'Answered' if built else 'Not yet: 501 with a sentence'}\n\n")
         parts.append("| method | path | what |\n| --- | --- | --- |\n")

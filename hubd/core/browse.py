@@ -278,6 +278,11 @@ async def commits(
     return await git_log.log(core.git, at_.found.path, at_.commit, place, skip=skip, limit=limit)
 
 
+async def commit_count(core: Core, at_: At) -> int:
+    """How many commits lead to one, itself included."""
+    return await git_log.count(core.git, at_.found.path, at_.commit)
+
+
 async def commit(
     core: Core, actor: Actor, ref: RepoRef, revision: str
 ) -> tuple[At, CommitInfo, Diff]:

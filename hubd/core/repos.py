@@ -174,23 +174,47 @@ async def listing(
 ) -> tuple[list[Repo], str | None]:
     """A page of what the actor may read, and the mark of the next page."""
     async with core.store.read() as conn:
-        namespace_id: int | None = None
-        if namespace is not None:
-            found = await namespaces.by_name(conn, namespace)
-            if found is None:
-                raise NotFound(f"There is no user or organization named {namespace!r}.")
-            namespace_id = found[0].id
         return await queries.visible_repos(
             conn,
             access.visible(actor),
             type=repo_type,
-            namespace_id=namespace_id,
+            namespace_id=await _namespace_id(conn, namespace),
             search=search,
             tags=tags,
             sort=sort,
             after=after,
             limit=limit,
         )
+
+
+async def count(
+    core: Core,
+    actor: Actor,
+    *,
+    repo_type: RepoType | None = None,
+    namespace: str | None = None,
+    search: str = "",
+    tags: Sequence[str] = (),
+) -> int:
+    """How many repositories all pages of ``listing`` have."""
+    async with core.store.read() as conn:
+        return await queries.visible_count(
+            conn,
+            access.visible(actor),
+            type=repo_type,
+            namespace_id=await _namespace_id(conn, namespace),
+            search=search,
+            tags=tags,
+        )
+
+
+async def _namespace_id(conn: Connection, name: str | None) -> int | None:
+    if name is None:
+        return None
+    found = await namespaces.by_name(conn, name)
+    if found is None:
+        raise NotFound(f"There is no user or organization named {name!r}.")
+    return found[0].id
 
 
 async def rename(core: Core, actor: Actor, ref: RepoRef, new: RepoRef) -> Repo:

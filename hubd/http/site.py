@@ -10,7 +10,7 @@ from aiohttp import web
 from hubd.core import health
 from hubd.core.context import Core
 from hubd.errors import NotFound
-from hubd.http import api, hf, lfs, lfs_locks, lfs_parts, smart, xet
+from hubd.http import api, csg, hf, lfs, lfs_locks, lfs_parts, smart, xet
 from hubd.http.context import CORE, ERRORS, core_of, peer_address, surround
 from hubd.http.ending import say_close
 
@@ -32,7 +32,9 @@ def build(core: Core) -> web.Application:
         ]
     )
     api.add_to(app)
-    hf.add_to(app)
+    csg.add_to(app)
+    for mount in hf.MOUNTS:
+        hf.add_to(app, mount)
     for room in (lfs, lfs_parts, lfs_locks):
         app.add_routes(room.routes())
     xet.add_to(app)

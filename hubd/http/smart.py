@@ -17,7 +17,9 @@ from hubd.pktline import FLUSH, err_packet, sideband
 from hubd.procs import Child
 from hubd.types import Actor, ActorKind, Channel, RepoRef
 
-REPO = "{prefix:(?:(?:models|datasets|spaces|codes)/)?}{namespace:[^/]+}/{name:[^/]+}"
+# CSGHub's clients have their mount before the repository, in LFS too.
+_MOUNT = "{mount:(?:(?:csg|hf|ms)/)?}"
+REPO = _MOUNT + "{prefix:(?:(?:models|datasets|spaces|codes)/)?}{namespace:[^/]+}/{name:[^/]+}"
 _NO_CACHE = {"Cache-Control": "no-cache, max-age=0, must-revalidate", "Pragma": "no-cache"}
 _BODY_PIECE = 256 * 1024
 _SMALL_PUSH = 4 * 1024 * 1024

@@ -194,28 +194,48 @@ async def visible_repos(
     """A page of repositories under a predicate, and the mark of the next page.
 
     ``sort`` is ``name``, or ``updated``, ``created`` or ``likes``, highest first; the mark is
-    opaque to callers.
+    how many come before the next page.
     """
-    query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible)
-    if type is not None:
-        query = query.where(_repos.c.type == type.value)
-    if namespace_id is not None:
-        query = query.where(_repos.c.namespace_id == namespace_id)
-    for tag in tags:
-        query = query.where(cards.tagged(tag))
-    for word in search.lower().split()[:8]:
-        query = query.where(
-            sa.or_(
-                (_ns.c.name_fold + "/" + _repos.c.name_fold).contains(word, autoescape=True),
-                sa.func.lower(_repos.c.description).contains(word, autoescape=True),
-            )
-        )
+    wanted = _wanted(type, namespace_id, search, tags)
+    query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, *wanted)
     offset = int(after) if after is not None and after.isdigit() else 0
     found = many(
         Repo, await conn.execute(query.order_by(*_order(sort)).offset(offset).limit(limit + 1))
     )
     mark = str(offset + limit) if len(found) > limit else None
     return found[:limit], mark
+
+
+async def visible_count(
+    conn: Connection,
+    visible: sa.ColumnElement[bool],
+    *,
+    type: RepoType | None = None,  # noqa: A002
+    namespace_id: int | None = None,
+    search: str = "",
+    tags: Sequence[str] = (),
+) -> int:
+    """How many repositories all pages of ``visible_repos`` have."""
+    wanted = _wanted(type, namespace_id, search, tags)
+    query = sa.select(sa.func.count()).select_from(repos.JOIN).where(visible, *wanted)
+    return int((await conn.execute(query)).scalar_one())
+
+
+def _wanted(
+    repo_type: RepoType | None, namespace_id: int | None, search: str, tags: Sequence[str]
+) -> list[sa.ColumnElement[bool]]:
+    wanted = [cards.tagged(tag) for tag in tags]
+    if repo_type is not None:
+        wanted.append(_repos.c.type == repo_type.value)
+    if namespace_id is not None:
+        wanted.append(_repos.c.namespace_id == namespace_id)
+    full_name = _ns.c.name_fold + "/" + _repos.c.name_fold
+    about = sa.func.lower(_repos.c.description)
+    wanted += [
+        full_name.contains(word, autoescape=True) | about.contains(word, autoescape=True)
+        for word in search.lower().split()[:8]
+    ]
+    return wanted
 
 
 def _order(sort: str) -> Sequence[sa.ColumnElement[Any]]:

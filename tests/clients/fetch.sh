@@ -34,7 +34,7 @@ fetch_python() {
 }
 
 fetch_git_lfs || printf 'hubd: git-lfs 3.6 cannot be fetched; its tests are skipped\n' >&2
-for name in python hf2 "$@"; do
+for name in python hf2 csghub "$@"; do
     fetch_python "$name" ||
         printf 'hubd: the clients of %s.txt cannot be fetched; their tests are skipped\n' "$name" >&2
 done

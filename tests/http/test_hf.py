@@ -86,6 +86,13 @@ def test_what_is_missing_has_its_code(world: World, fresh: Fresh) -> None:
         refused(reply, 404, "RevisionNotFound")
         reply = ask(world.nobody, "GET", f"/api/models/{repo}/revision/{revision}")
         refused(reply, 404, "RevisionNotFound")
+    start = {"startingPoint": "main"}
+    assert ask(world.ada, "POST", f"/api/models/{repo}/branch/dev%2Fnew", start).status == 200
+    for revision in ("dev%2Fnew", "dev/new"):
+        there = ask(world.nobody, "GET", f"/{repo}/resolve/{revision}/.gitattributes")
+        assert there.headers["X-Repo-Commit"] == sha
+        gone = ask(world.nobody, "GET", f"/{repo}/resolve/{revision}/none")
+        refused(gone, 404, "EntryNotFound")
     refused(ask(world.ada, "GET", f"/api/models/{repo}/tree/main/none"), 404, "EntryNotFound")
     assert ask(world.ada, "HEAD", f"/api/models/{repo}/tree/none").status in {404, 405}
 

@@ -33,7 +33,7 @@ from hubd.http.hf import errors
 from hubd.types import Actor, ActorKind, Channel, RepoRef, RepoType
 
 MAX_BODY = 16 * 1024 * 1024
-TYPES = "{types:models|datasets|spaces}"
+TYPES = "{types:models|datasets|spaces|codes}"
 REPO = "/api/" + TYPES + "/{namespace}/{name}"
 # The first page's size where the client names none, and the largest that it may name.
 PAGE = 1000
@@ -144,7 +144,7 @@ def require_sha1(repo: Repo) -> None:
         )
 
 
-def decoded(data: bytes, struct: type[S]) -> S:
+def decoded(data: bytes | memoryview, struct: type[S]) -> S:
     """JSON as a struct; raises ``Invalid``."""
     try:
         return msgspec.json.decode(data, type=struct)
@@ -176,7 +176,7 @@ class Endpoint:
     @property
     def shown_path(self) -> str:
         """The path for people: parameters by name alone, choices by what may be chosen."""
-        path = re.sub(r"\{prefix:.*?\?\}", "[datasets/|spaces/]", self.path)
+        path = re.sub(r"\{prefix:.*?\?\}", "[datasets/|spaces/|codes/]", self.path)
         path = re.sub(r"\{(path|rest):\(\?:/\.\*\)\?\}", r"[/{\1}]", path)
         path = re.sub(r"\{(?:rest|call):((?:[\w-]+\|)+.+)\}", r"{\1}", path)
         return re.sub(r"\{(\w+):(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", path)
@@ -203,22 +203,28 @@ class Endpoint:
                 raise errors.BadToken from error
             anonymous = actor.kind is ActorKind.ANONYMOUS
             call = Call(request, core, actor, prefix)
-            return _respond(call, await self.handler(call))
+            return self.answered(call, await self.handler(call))
         except HubError as error:
             note_denied(request, error)
-            return errors.render(request, error, anonymous=anonymous)
+            return self.refused(request, error, anonymous=anonymous)
 
+    def answered(self, call: Call, answer: object) -> web.StreamResponse:
+        """What a handler gave, as the clients of this dialect read it."""
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        headers = {"Cache-Control": "no-store", **rate_headers(call.request)}
+        if isinstance(answer, Page):
+            if answer.after is not None:
+                headers["Link"] = f'<{_next(call, answer.after)}>; rel="next"'
+                headers["Access-Control-Expose-Headers"] = "Link"
+            answer = answer.items
+        return json_response({} if answer is None else answer, headers=headers)
 
-def _respond(call: Call, answer: object) -> web.StreamResponse:
-    if isinstance(answer, web.StreamResponse):
-        return answer
-    headers = {"Cache-Control": "no-store", **rate_headers(call.request)}
-    if isinstance(answer, Page):
-        if answer.after is not None:
-            headers["Link"] = f'<{_next(call, answer.after)}>; rel="next"'
-            headers["Access-Control-Expose-Headers"] = "Link"
-        answer = answer.items
-    return json_response({} if answer is None else answer, headers=headers)
+    def refused(
+        self, request: web.Request, error: HubError, *, anonymous: bool
+    ) -> web.StreamResponse:
+        """A refusal, likewise."""
+        return errors.render(request, error, anonymous=anonymous)
 
 
 def _next(call: Call, after: str) -> str:
@@ -251,7 +257,7 @@ def moved(call: Call, old: RepoRef, new: RepoRef) -> web.Response:
 
 
 def names_of(types: str) -> RepoType:
-    """The type behind ``models``, ``datasets`` or ``spaces``."""
+    """The type behind ``models``, ``datasets``, ``spaces`` or ``codes``."""
     return RepoType(types.removesuffix("s"))
 
 

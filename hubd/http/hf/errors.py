@@ -44,13 +44,18 @@ def sentence(error: HubError) -> str:
     return error.sentence
 
 
-def render(request: web.Request, error: HubError, *, anonymous: bool) -> web.Response:
-    """The answer; for a stranger a private repository and none are the same 401."""
-    status = _STATUS.get(type(error), error.status)
+def status_of(error: HubError, *, anonymous: bool) -> int:
+    """The status; for a stranger a private repository and none are the same 401."""
     if isinstance(error, RepoNotFound) and anonymous:
-        status = 401
+        return SignInNeeded.status
     if isinstance(error, Refused) and all(f.check == "protected-refs" for f in error.findings):
-        status = Denied.status
+        return Denied.status
+    return _STATUS.get(type(error), error.status)
+
+
+def render(request: web.Request, error: HubError, *, anonymous: bool) -> web.Response:
+    """The answer in the form of the Hub."""
+    status = status_of(error, anonymous=anonymous)
     text = sentence(error)
     headers = {
         "X-Error-Message": _header(text),

@@ -37,6 +37,7 @@ _FIELDS = {
         spaces transformersInfo widgetData""",
     RepoType.DATASET: f"{_COMMON} citation description mainSize paperswithcode_id",
     RepoType.SPACE: f"{_COMMON} datasets models region runtime sdk subdomain",
+    RepoType.CODE: _COMMON,
 }
 FIELDS = {kind: frozenset(text.split()) for kind, text in _FIELDS.items()}
 _SORTS = {

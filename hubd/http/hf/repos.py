@@ -7,10 +7,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hubd.core import accounts, commits, repos
-from hubd.core.largefiles import ATTRIBUTES, FIRST_ATTRIBUTES
-from hubd.core.rows import Repo
-from hubd.errors import Conflict, Denied, HubError, Invalid, NotBuilt
+from hubd.core import accounts, founding, repos
+from hubd.errors import Conflict, Denied, Invalid, NotBuilt
 from hubd.http.api.endpoint import json_response
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
 from hubd.http.hf.shapes import RepoCreated, row_id
@@ -88,30 +86,17 @@ async def create(call: Call) -> web.Response:
     if ref.type is RepoType.SPACE and asked.sdk not in _SDKS:
         raise Invalid(f"The sdk of a Space is one of {', '.join(sorted(_SDKS))}.")
     visibility = _visibility(asked.private, asked.visibility)
+    is_space = ref.type is RepoType.SPACE
+    card = f"---\ntitle: {ref.name}\nsdk: {asked.sdk}\n---\n" if is_space else ""
     try:
-        found = await repos.create(call.core, call.actor, ref, visibility=visibility)
+        repo = await founding.create(call.core, call.actor, ref, visibility=visibility, card=card)
     except Conflict as error:
         shown = RepoCreated(url=call.url(ref), name=ref.repo_id, id="")
         body = msgspec.to_builtins(shown) | {"error": error.sentence}
         headers = {"X-Error-Message": "You already created this repository."}
         return json_response(body, error.status, headers)
-    await _first_commit(call, found.repo, asked.sdk)
-    repo = found.repo
     made = RepoCreated(url=call.url(repo.ref), name=repo.ref.repo_id, id=row_id(repo.id))
     return json_response(made)
-
-
-async def _first_commit(call: Call, repo: Repo, sdk: str | None) -> None:
-    changes: list[commits.Change] = [commits.AddFile(ATTRIBUTES, FIRST_ATTRIBUTES.encode())]
-    if repo.type is RepoType.SPACE:
-        card = f"---\ntitle: {repo.name}\nsdk: {sdk}\n---\n"
-        changes.append(commits.AddFile("README.md", card.encode()))
-    try:
-        await commits.commit(call.core, call.actor, repo.ref, changes, "initial commit")
-    except HubError:
-        # A repository without its first commit would answer "exists" to the next try.
-        await repos.delete(call.core, call.actor, repo.ref)
-        raise
 
 
 async def delete(call: Call) -> None:

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from hubd.core import listing
+from hubd.core import browse, listing
 from hubd.core.browse import At
 from hubd.core.entries import Entry
-from hubd.errors import EntryNotFound, RepoNotFound
+from hubd.errors import EntryNotFound, RepoNotFound, RevisionNotFound
 from hubd.http import ranges
 from hubd.http.api.shapes import readable
 from hubd.http.hf import errors, xet
@@ -18,7 +18,7 @@ from hubd.http.hf.endpoint import Call, Endpoint, at_revision, moved
 from hubd.http.lfs import object_bytes
 from hubd.types import RepoRef
 
-_FILE = "/{prefix:(?:(?:datasets|spaces)/)?}{namespace}/{name}/resolve/{rev}/{path:.+}"
+_FILE = "/{prefix:(?:(?:datasets|spaces|codes)/)?}{namespace}/{name}/resolve/{rev}/{path:.+}"
 _EXPOSED = (
     "X-Repo-Commit,X-Linked-Etag,X-Linked-Size,ETag,Accept-Ranges,Content-Range,X-Xet-Hash,Link"
 )
@@ -28,11 +28,29 @@ async def resolve(call: Call) -> web.StreamResponse:
     """A file at a revision: of a large one the content, else what Git has."""
     match = call.request.match_info
     ref = RepoRef.from_path(f"{match['prefix']}{match['namespace']}/{match['name']}")
-    at = await at_revision(call.core, call.actor, ref, call.name("rev"))
+    at, path = await _place(call, ref)
     if at.found.moved:
         return moved(call, ref, at.found.repo.ref)
+    return await send_file(call, at, path)
+
+
+async def _place(call: Call, ref: RepoRef) -> tuple[At, str]:
+    """The commit and path that the address names."""
+    revision, path = call.name("rev"), call.name("path")
     try:
-        entry = await listing.file(call.core, at, call.name("path"))
+        return await at_revision(call.core, call.actor, ref, revision), path
+    except RevisionNotFound:
+        # CSGHub's client leaves the slashes in a branch's name as they are.
+        longer, rest = await browse.split_revision(call.core, call.actor, ref, f"{revision}/{path}")
+        if longer == revision:
+            raise
+        return await at_revision(call.core, call.actor, ref, longer), rest
+
+
+async def send_file(call: Call, at: At, path: str) -> web.StreamResponse:
+    """A file at a commit."""
+    try:
+        entry = await listing.file(call.core, at, path)
         await listing.require_content(call.core, at, entry)
     except EntryNotFound as error:
         error.details[errors.COMMIT] = at.commit

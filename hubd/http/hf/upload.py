@@ -104,13 +104,13 @@ class WholeCommit(Header, rename="camel"):
     copied_files: list[Copied] = []
 
 
-class _Draft:
-    """A commit in the making; large contents wait in a folder."""
+class Draft:
+    """A commit in the making; large contents wait in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.header = Header()
         self.changes: list[commits.Change] = []
-        self._folder = folder
+        self.folder = folder
         self._held = 0
 
     async def take(self, line: bytes) -> None:
@@ -140,8 +140,7 @@ class _Draft:
         """One more change."""
         match value:
             case File():
-                data = _content(value)
-                self.changes.append(commits.AddFile(value.path, await self._kept(data)))
+                await self.add_bytes(value.path, content(value))
             case LfsFile():
                 if value.algo != "sha256":
                     raise Invalid("Large files are named by their SHA-256 here.")
@@ -154,11 +153,15 @@ class _Draft:
                 copy = commits.CopyFile(value.src_path, value.path, value.src_revision)
                 self.changes.append(copy)
 
+    async def add_bytes(self, path: str, data: bytes) -> None:
+        """One more file."""
+        self.changes.append(commits.AddFile(path, await self._kept(data)))
+
     async def _kept(self, data: bytes) -> bytes | Path:
         if len(data) <= _SPOOLED_FILE and self._held + len(data) <= _SPOOLED_TOTAL:
             self._held += len(data)
             return data
-        path = self._folder / str(len(self.changes))
+        path = self.folder / str(len(self.changes))
         await asyncio.to_thread(path.write_bytes, data)
         return path
 
@@ -168,7 +171,8 @@ class _Draft:
         return f"{self.header.summary}\n\n{self.header.description}".strip()
 
 
-def _content(file: File) -> bytes:
+def content(file: File) -> bytes:
+    """The bytes of a file in a commit; raises ``Invalid``."""
     if file.encoding != "base64":
         return file.content.encode("utf-8", "surrogatepass")
     try:
@@ -178,21 +182,24 @@ def _content(file: File) -> bytes:
 
 
 @asynccontextmanager
-async def _draft(core: Core, request: web.Request) -> AsyncIterator[_Draft]:
-    """The commit in the body, read line by line; its folder goes at the end."""
+async def drafting(core: Core) -> AsyncIterator[Draft]:
+    """An empty commit; its folder goes at the end."""
     scratch = core.git.scratch
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=scratch, prefix="commit-"))
     try:
-        draft = _Draft(folder)
-        if request.content_type == "application/json":
-            await _take_document(draft, request)
-        else:
-            async for line in _lines(request):
-                await draft.take(line)
-        yield draft
+        yield Draft(folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _take(draft: Draft, request: web.Request) -> None:
+    """The commit in the body, read line by line."""
+    if request.content_type == "application/json":
+        await _take_document(draft, request)
+        return
+    async for line in _lines(request):
+        await draft.take(line)
 
 
 async def _lines(request: web.Request) -> AsyncIterator[bytes]:
@@ -209,7 +216,7 @@ async def _lines(request: web.Request) -> AsyncIterator[bytes]:
     yield bytes(rest)
 
 
-async def _take_document(draft: _Draft, request: web.Request) -> None:
+async def _take_document(draft: Draft, request: web.Request) -> None:
     data = bytearray()
     async for piece in ranges.body(request):
         data += piece
@@ -268,15 +275,15 @@ async def commit(call: Call) -> Committed:
     # Before the body is taken; pushing to a branch is judged when it comes to that.
     found = await repos.find(call.core, call.actor, call.ref, RepoAction.DISCUSS)
     require_sha1(found.repo)
-    async with _draft(call.core, call.request) as draft:
+    async with drafting(call.core) as draft:
+        await _take(draft, call.request)
         if call.flag("create_pr"):
             return await _commit_to_new_pull(call, draft)
-        return await _commit_to(call, draft, await _branch(call))
+        return await _commit_to(call, draft, await branch(call, call.name("rev")))
 
 
-async def _branch(call: Call) -> str | None:
+async def branch(call: Call, name: str) -> str | None:
     """The branch to commit to; None for the default one, which ``main`` stands for."""
-    name = call.name("rev")
     if name != "main":
         return name
     try:
@@ -286,7 +293,7 @@ async def _branch(call: Call) -> str | None:
     return name if at.revision == name else None
 
 
-async def _commit_to(call: Call, draft: _Draft, branch: str | None) -> Committed:
+async def _commit_to(call: Call, draft: Draft, branch: str | None) -> Committed:
     try:
         done = await commits.commit(
             call.core,
@@ -304,7 +311,7 @@ async def _commit_to(call: Call, draft: _Draft, branch: str | None) -> Committed
     return Committed(commit_oid=done.oid, commit_url=f"{call.url(call.ref)}/commit/{done.oid}")
 
 
-async def _commit_to_new_pull(call: Call, draft: _Draft) -> Committed:
+async def _commit_to_new_pull(call: Call, draft: Draft) -> Committed:
     title = draft.header.summary or "Upload with the API"
     try:
         pull = await pulls.open_pull(
@@ -313,7 +320,7 @@ async def _commit_to_new_pull(call: Call, draft: _Draft) -> Committed:
             call.ref,
             title,
             draft.header.description,
-            base=await _branch(call),
+            base=await branch(call, call.name("rev")),
         )
     except NotFound as error:
         if isinstance(error, RevisionNotFound) or type(error) is not NotFound:

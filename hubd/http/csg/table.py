@@ -1,0 +1,62 @@
+"""Every call of CSGHub's API that its clients and its core use make, with who answers it."""
+
+from __future__ import annotations
+
+from hubd.http.csg import accounts, content, orgs, refs, repos, upload
+from hubd.http.csg.endpoint import REPO, Endpoint
+from hubd.http.hf.endpoint import not_built
+
+_REST = "{rest:(?:/.*)?}"
+_RUNS = not_built("Models are not run")
+_TUNES = not_built("Models are not trained")
+_SPACES = not_built("Spaces are not run")
+_MIRRORS = not_built("Mirrors are not there")
+_COLLECTIONS = not_built("Collections are not there")
+_TYPES = not_built("Repositories of this type are not there")
+_TALK = not_built("Discussions are not there in CSGHub's form")
+_ADMIN = not_built("This is not done by CSGHub's calls")
+_SPACE_CALLS = "run|stop|wakeup|status|logs"
+
+NOT_BUILT = [
+    Endpoint("*", f"{REPO}/discussions{_REST}", _TALK, "Discussions"),
+    Endpoint("*", f"/discussions{_REST}", _TALK, "Discussions"),
+    Endpoint("*", f"{REPO}/{{call:diff|logs_tree|size|transfer|tags}}{_REST}", _ADMIN, "Rarer"),
+    Endpoint("*", f"/tags{_REST}", _ADMIN, "Tags by hand"),
+    Endpoint("DELETE", "/organization/{org}", _ADMIN, "Delete an organization"),
+    Endpoint("*", f"{REPO}/{{call:run|serverless}}{_REST}", _RUNS, "Inference"),
+    Endpoint("*", f"{REPO}/finetune{_REST}", _TUNES, "Fine-tuning"),
+    Endpoint("*", f"{REPO}/mirror{_REST}", _MIRRORS, "Mirror of a repository"),
+    Endpoint("*", f"{REPO}/mirror_from_saas{_REST}", _MIRRORS, "Mirror of a repository"),
+    Endpoint("*", f"/spaces/{{namespace}}/{{name}}/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space"),
+    Endpoint("GET", "/{call:space_sdks|space_templates}", _SPACES, "What Spaces are made with"),
+    Endpoint(
+        "*",
+        f"{REPO}/{{call:relations|quantizations|runtime_framework}}{_REST}",
+        not_built("Lineage is not shown"),
+        "Lineage",
+    ),
+    Endpoint(
+        "*",
+        f"/datasets/{{namespace}}/{{name}}/{{call:viewer|dataviewer}}{_REST}",
+        not_built("Tables are not shown"),
+        "Tables of a dataset",
+    ),
+    Endpoint("GET", f"/user/{{user}}/{{call:run|finetune}}{_REST}", _RUNS, "What a user runs"),
+    Endpoint("*", f"/{{call:runtime_framework|evaluations|finetunes}}{_REST}", _TUNES, "Jobs"),
+    Endpoint("*", f"/{{call:mirror|sync|lfs_sync}}{_REST}", _MIRRORS, "Mirrors"),
+    Endpoint("*", f"/dataflow{_REST}", not_built("Data is not processed"), "Data processing"),
+    Endpoint("*", f"/{{call:collections|prompts}}{_REST}", _COLLECTIONS, "Collections"),
+    Endpoint("*", f"/{{call:mcps|skills}}{_REST}", _TYPES, "Further types"),
+    Endpoint("*", f"/{{call:recom|sensitive|admin|broadcasts}}{_REST}", _ADMIN, "Operation"),
+    Endpoint("*", f"/{{call:notifications|webhook|sandboxes}}{_REST}", _ADMIN, "Operation"),
+]
+# In this order: the first that fits answers.
+ENDPOINTS: list[Endpoint] = [
+    *accounts.ENDPOINTS,
+    *orgs.ENDPOINTS,
+    *repos.ENDPOINTS,
+    *content.ENDPOINTS,
+    *refs.ENDPOINTS,
+    *upload.ENDPOINTS,
+    *NOT_BUILT,
+]
