@@ -236,35 +236,4 @@ COMMITS = 40
 async def commit(place: Place) -> web.StreamResponse:
     """One commit, and what it changed."""
     at, info, diff = await browse.commit(place.visit.core, place.visit.actor, place.ref, place.rest)
-    return place.show("commit.html", "commits", at=at, commit=info, diff=diff)
-
-
-async def branches(place: Place) -> web.StreamResponse:
-    """Branches and tags, searched and paged."""
-    known = await browse.refs(place.visit.core, place.visit.actor, place.ref)
-    words = place.visit.query("search").strip()[:200].lower()
-    offset = whole(place.visit.query("offset"))
-    every = [
-        (kind, info)
-        for kind, infos in (("branch", known.branches), ("tag", known.tags))
-        for info in infos
-        if words in info.name.lower()
-    ]
-    shown = every[offset : offset + REFS]
-    following = offset + REFS
-    query = f"&search={words}" if words.isascii() and words.isalnum() else ""
-    base = place.links.at("branches")
-    return place.show(
-        "branches.html",
-        "branches",
-        branches=[info for kind, info in shown if kind == "branch"],
-        tags=[info for kind, info in shown if kind == "tag"],
-        search=words,
-        totals=(len(known.branches), len(known.tags)),
-        next_page=f"{base}?offset={following}{query}" if following < len(every) else "",
-        first=offset == 0,
-        base=base,
-    )
-
-
-REFS = 200
+    return place.show("commit.html", "commits", commit=info, diff=diff, head_oid=at.commit)

@@ -59,6 +59,7 @@ class Place:
             tab=tab,
             # What is offered; the core decides when it is used.
             manages=self.found.role is Role.ADMIN,
+            writes=self.found.role >= Role.WRITE,
             clone=clone_lines(visit.origin, visit.core.ssh_url, self.ref),
             **values,
         )

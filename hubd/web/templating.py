@@ -68,6 +68,7 @@ class Pages:
             short=short,
             count=count,
             groupby_day=by_day,
+            pair=lambda name: (name, name),
         )
         self._env.globals["static"] = lambda name: self.static[name].address
 
