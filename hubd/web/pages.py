@@ -10,6 +10,7 @@ from aiohttp import web
 from hubd.http.context import tell_errors
 from hubd.web import (
     account,
+    change,
     create,
     csrf,
     discussions,
@@ -99,9 +100,17 @@ def _add_repositories(app: web.Application) -> None:
     _add(app, "GET", f"{_REPO}/branches", repo_page(refs.branches))
     _add(app, "POST", f"{_REPO}/branches", repo_page(refs.change), sign_in=True)
     _add(app, "GET", f"{_REPO}/compare", repo_page(refs.compare))
+    _add_changes(app)
     _add_discussions(app)
     _add(app, "GET", f"{_REPO}/settings", repo_page(settings.show))
     _add(app, "POST", f"{_REPO}/settings/{{section}}", repo_page(settings.change), sign_in=True)
+
+
+def _add_changes(app: web.Application) -> None:
+    for verbs, rest in (("new|upload", ""), ("new|upload|edit|delete", _REST)):
+        path = f"{_REPO}/{{change:{verbs}}}{rest}"
+        _add(app, "GET", path, repo_page(change.show), sign_in=True)
+        _add(app, "POST", path, repo_page(change.change), sign_in=True, multipart=True)
 
 
 def _add_discussions(app: web.Application) -> None:
