@@ -208,6 +208,7 @@ async def visible_repos(
             sa.or_(
                 (_ns.c.name_fold + "/" + _repos.c.name_fold).contains(word, autoescape=True),
                 sa.func.lower(_repos.c.description).contains(word, autoescape=True),
+                cards.tagged_like(word),
             )
         )
     offset = int(after) if after is not None and after.isdigit() else 0

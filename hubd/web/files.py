@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from aiohttp import web
 
-from hubd.core import browse
+from hubd.core import browse, overview
 from hubd.errors import Invalid, NotFound
-from hubd.types import RepoPath, RepoType
+from hubd.types import RepoPath, RepoRef, RepoType
+from hubd.web.links import Links
 from hubd.web.place import Place
 from hubd.web.raw import INLINE_IMAGES, image_type
 from hubd.web.render import RENDERER, Document, plain
@@ -34,7 +36,63 @@ async def home(place: Place) -> web.StreamResponse:
     if readme is None:
         return await _folder(place, at, RepoPath(""), "card")
     last = await browse.commits(place.visit.core, at, limit=1)
-    return place.show("card.html", "card", at=at, readme=readme, total=listed.total, last=last[0])
+    facts = await overview.of(place.visit.core, place.visit.actor, place.ref, at)
+    return place.show(
+        "card.html",
+        "card",
+        at=at,
+        readme=readme,
+        total=listed.total,
+        last=last[0],
+        size=facts.storage,
+        facts=card_facts(facts.card.data or {}, facts.card.pipeline_tag),
+        tags=[tag for tag in facts.card.tags if ":" not in tag],
+    )
+
+
+async def like(place: Place) -> web.StreamResponse:
+    """Like it, or no longer."""
+    visit = place.visit
+    wanted = visit.text("on") == "1"
+    await overview.like(visit.core, visit.actor, place.ref, likes_it=wanted)
+    return visit.go(place.links.home)
+
+
+# What a card says of itself, in this order: the field and its words.
+_FACTS = (
+    ("license", "License"),
+    ("language", "Language"),
+    ("base_model", "Base model"),
+    ("datasets", "Trained on"),
+    ("library_name", "Library"),
+    ("task_categories", "Task"),
+    ("size_categories", "Size"),
+    ("metrics", "Metrics"),
+)
+_REFERRING = {"base_model": RepoType.MODEL, "datasets": RepoType.DATASET}
+_MOST_FACTS = 20
+
+
+def card_facts(
+    data: Mapping[str, Any], task: str | None
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Facts of a card: each with its values and the address that a value leads to, or none."""
+    found: list[tuple[str, list[tuple[str, str]]]] = [("Task", [(task, "")])] if task else []
+    for key, words in _FACTS:
+        value = data.get(key)
+        values = value if isinstance(value, list) else [value]
+        texts = [v for v in values[:_MOST_FACTS] if isinstance(v, str) and v]
+        if texts:
+            found.append((words, [(text, _leads_to(key, text)) for text in texts]))
+    return found
+
+
+def _leads_to(key: str, text: str) -> str:
+    """The page of a model or dataset that a card names; empty for anything else."""
+    try:
+        return Links(RepoRef.parse(_REFERRING[key], text)).home if key in _REFERRING else ""
+    except Invalid:
+        return ""
 
 
 async def tree(place: Place) -> web.StreamResponse:

@@ -90,13 +90,14 @@ def _add_repositories(app: web.Application) -> None:
     for verb, handler, needs_rest in (
         ("tree", files.tree, False),
         ("blob", files.blob, True),
-        ("raw", raw.raw, True),
         ("commits", files.history, False),
         ("commit", files.commit, True),
     ):
         if not needs_rest:
             _add(app, "GET", f"{_REPO}/{verb}", repo_page(handler))
         _add(app, "GET", f"{_REPO}/{verb}{_REST}", repo_page(handler))
+    _add(app, "GET", f"{_REPO}/raw{_REST}", repo_page(raw.raw, head=False))
+    _add(app, "POST", f"{_REPO}/like", repo_page(files.like, head=False), sign_in=True)
     _add(app, "GET", f"{_REPO}/branches", repo_page(refs.branches))
     _add(app, "POST", f"{_REPO}/branches", repo_page(refs.change), sign_in=True)
     _add(app, "GET", f"{_REPO}/compare", repo_page(refs.compare))
