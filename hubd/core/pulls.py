@@ -24,7 +24,7 @@ HOW = ("merge", "squash")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a pull request would bring: commits, their diff, and the paths in conflict."""
+    """What a pull request would bring since it parted from its target, and paths in conflict."""
 
     base: str
     base_oid: str
@@ -32,6 +32,7 @@ class Changes:
     commits: list[CommitInfo]
     diff: Diff
     conflicts: tuple[str, ...]
+    merge_base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ async def changes(core: Core, actor: Actor, ref: RepoRef, num: int) -> Changes:
     conflicts: tuple[str, ...] = ()
     if pull.is_live and compared.ahead_count:
         conflicts = await _conflicts(core, found, base, head)
-    return Changes(pull.base, base, head, compared.ahead, compared.diff, conflicts)
+    return Changes(
+        pull.base, base, head, compared.ahead, compared.diff, conflicts, compared.merge_base
+    )
 
 
 async def outlook(core: Core, found: Found, pull: Discussion) -> Outlook:

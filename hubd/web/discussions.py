@@ -186,6 +186,7 @@ async def changes(place: Place) -> web.StreamResponse:
         part="changes",
         commits=found.commits,
         diff=found.diff,
+        base_oid=found.merge_base,
         head_oid=found.head_oid,
     )
 

@@ -12,9 +12,10 @@ from aiohttp import web
 from hubd.core import browse, overview
 from hubd.errors import Invalid, NotFound
 from hubd.types import RepoPath, RepoRef, RepoType
+from hubd.web import previews
 from hubd.web.links import Links
 from hubd.web.place import Place
-from hubd.web.raw import INLINE_IMAGES, image_type
+from hubd.web.raw import image_type
 from hubd.web.render import RENDERER, Document, plain
 
 FOLDER_PAGE = 500
@@ -199,6 +200,7 @@ _NOTHING: dict[str, Any] = {
     "view": "",
     "code": None,
     "document": None,
+    "rows": None,
     "target": None,
     "encoding": "",
     "hidden_characters": False,
@@ -229,13 +231,14 @@ def _view_without_text(found: browse.Blob) -> str:
 
 
 def _is_large_picture(name: str, size: int) -> bool:
-    suffix = PurePosixPath(name.lower()).suffix
-    return suffix in INLINE_IMAGES and size <= _LARGEST_PICTURE
+    return previews.is_picture(name) and size <= _LARGEST_PICTURE
 
 
 def _shows_as_image(entry: browse.Entry, data: bytes) -> bool:
     suffix = PurePosixPath(entry.name.lower()).suffix
-    return suffix in INLINE_IMAGES and (not data or suffix == ".svg" or bool(image_type(data)))
+    return previews.is_picture(entry.name) and (
+        not data or suffix == ".svg" or bool(image_type(data))
+    )
 
 
 async def _text_view(
@@ -250,6 +253,10 @@ async def _text_view(
         document = await _document(place, at, path.parent, text)
         if document.html is not None:
             return {"view": "document", "document": document, "has_source": True, **common}
+    if previews.is_table(path) and not place.visit.query("plain"):
+        rows = previews.table(path, text)
+        if rows is not None:
+            return {"view": "table", "rows": rows, "has_source": True, **common}
     renderer = place.visit.request.config_dict[RENDERER]
     code = await renderer.code(text, path.name) if not encoding else plain(text)
     return {"view": "code", "code": code, **common}
@@ -294,4 +301,7 @@ COMMITS = 40
 async def commit(place: Place) -> web.StreamResponse:
     """One commit, and what it changed."""
     at, info, diff = await browse.commit(place.visit.core, place.visit.actor, place.ref, place.rest)
-    return place.show("commit.html", "commits", commit=info, diff=diff, head_oid=at.commit)
+    base = info.parents[0] if info.parents else None
+    return place.show(
+        "commit.html", "commits", commit=info, diff=diff, base_oid=base, head_oid=at.commit
+    )

@@ -77,6 +77,7 @@ async def compare(place: Place) -> web.StreamResponse:
         "branches",
         found=found,
         diff=found.diff,
+        base_oid=found.merge_base or found.base.commit,
         head_oid=found.head.commit,
         **await place.revisions(),
     )
