@@ -19,7 +19,7 @@ export LC_ALL := C.UTF-8
 
 .PHONY: help
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: ## Build .venv with hubd and what it needs, nothing more
@@ -56,6 +56,11 @@ bench: ## Print the benchmarks as ratios to other servers, run beside ours
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: screenshots
+screenshots: dev-venv ## Put pictures of the pages, wide light and narrow dark, into ./screenshots
+	@mkdir -p screenshots
+	HUBD_SHOTS=screenshots $(BIN)/python -m pytest -q tests/web/test_browser.py
 
 .PHONY: soak
 soak: ## Run the long campaigns: kills, gigabytes, every client (hours)

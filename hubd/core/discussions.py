@@ -46,10 +46,14 @@ async def listing(
     is_pull: bool | None = None,
     live: bool | None = None,
     author: str = "",
+    search: str = "",
     start: int = 0,
     limit: int = 25,
 ) -> tuple[Sequence[Discussion], int]:
-    """Some of a repository's discussions, newest first, and how many there are in all."""
+    """Some of a repository's discussions, newest first, and how many there are in all.
+
+    Each word of ``search`` must stand in the title or in one of the comments.
+    """
     found = await repos.find(core, actor, ref)
     async with core.store.read() as conn:
         return await discussions.page(
@@ -58,6 +62,7 @@ async def listing(
             is_pull=is_pull,
             live=live,
             author=author,
+            search=search,
             start=start,
             limit=limit,
         )

@@ -49,7 +49,7 @@ async def of(core: Core, actor: Actor, ref: RepoRef, at: At | None) -> Facts:
 async def listing(
     core: Core,
     actor: Actor,
-    repo_type: RepoType,
+    repo_type: RepoType | None = None,
     *,
     namespace: str | None = None,
     search: str = "",
@@ -87,6 +87,14 @@ async def counts(core: Core, actor: Actor, namespace: Namespace) -> dict[RepoTyp
     """How many repositories of each type the actor sees in a namespace."""
     async with core.store.read() as conn:
         return await queries.repo_counts(conn, access.visible(actor), namespace.id)
+
+
+async def liking(core: Core, actor: Actor, found: Found) -> tuple[int, bool]:
+    """How many like a repository, and whether the actor does."""
+    async with core.store.read() as conn:
+        count = (await likes.counts(conn, [found.repo.id])).get(found.repo.id, 0)
+        mine = actor.user_id is not None and await likes.has(conn, actor.user_id, found.repo.id)
+    return count, mine
 
 
 async def like(core: Core, actor: Actor, ref: RepoRef, *, likes_it: bool) -> None:

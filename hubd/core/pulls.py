@@ -24,13 +24,23 @@ HOW = ("merge", "squash")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a pull request would bring: commits, their diff, and the paths in conflict."""
+    """What a pull request would bring since it parted from its target, and paths in conflict."""
 
     base: str
     base_oid: str
     head_oid: str
     commits: list[CommitInfo]
     diff: Diff
+    conflicts: tuple[str, ...]
+    merge_base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where a pull request stands, and the paths in conflict with its target."""
+
+    head_oid: str
+    has_commits: bool
     conflicts: tuple[str, ...]
 
 
@@ -89,8 +99,31 @@ async def changes(core: Core, actor: Actor, ref: RepoRef, num: int) -> Changes:
     compared = await browse.compare(core, actor, ref, base, head)
     conflicts: tuple[str, ...] = ()
     if pull.is_live and compared.ahead_count:
-        conflicts = (await git_merge.try_merge(core.git, found.path, base, head)).conflicts
-    return Changes(pull.base, base, head, compared.ahead, compared.diff, conflicts)
+        conflicts = await _conflicts(core, found, base, head)
+    return Changes(
+        pull.base, base, head, compared.ahead, compared.diff, conflicts, compared.merge_base
+    )
+
+
+async def outlook(core: Core, found: Found, pull: Discussion) -> Outlook:
+    """Whether it can be merged now; reads no difference."""
+    base, head = await tips(core, found, pull)
+    has_commits = not await core.git.is_ancestor(found.path, head, base)
+    conflicts: tuple[str, ...] = ()
+    if pull.is_live and has_commits:
+        conflicts = await _conflicts(core, found, base, head)
+    return Outlook(head, has_commits, conflicts)
+
+
+async def _conflicts(core: Core, found: Found, base: str, head: str) -> tuple[str, ...]:
+    """The paths in conflict; git merges two commits once, however many people look."""
+    known, key = core.objects.known, f"merge {base} {head}"
+    async with core.committing.hold(f"{found.repo.id} {key}"):
+        merged = known.get(found.path, key, git_merge.Merge)
+        if merged is None:
+            merged = await git_merge.try_merge(core.git, found.path, base, head)
+            known.put(found.path, key, merged, 1 + len(merged.conflicts))
+    return merged.conflicts
 
 
 async def merge(

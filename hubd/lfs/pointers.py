@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # A pointer is shorter than this, in bytes; a longer file is an ordinary one.
 MAX_POINTER = 1024
+# Version, object, size, and up to ten extensions.
+MOST_LINES = 13
 # The shortest that was meant as one, give or take a malformed line.
 _SHORTEST = 100
 _VERSIONS = (

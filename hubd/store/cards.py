@@ -80,6 +80,12 @@ def tagged(tag: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(_tags.c.repo_id == _repos.c.id, _tags.c.tag == tag[:MAX_TAG])
 
 
+def tagged_like(word: str) -> sa.ColumnElement[bool]:
+    """A predicate on ``repos``: a tag of its card has this word, given in lower case, in it."""
+    found = sa.func.lower(_tags.c.tag).contains(word, autoescape=True)
+    return sa.exists().where(_tags.c.repo_id == _repos.c.id, found)
+
+
 async def tags(
     conn: Connection, visible: sa.ColumnElement[bool], repo_type: str, limit: int
 ) -> list[str]:

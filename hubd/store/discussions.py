@@ -19,6 +19,7 @@ _ns = schema.namespaces
 OPEN, CLOSED, MERGED, DRAFT = "open", "closed", "merged", "draft"
 COMMENT, STATUS, TITLE, PUSH, PIN, LOCK = "comment", "status", "title", "push", "pin", "lock"
 _LIVE = (OPEN, DRAFT)
+_MAX_WORDS = 8
 
 
 class Discussion(msgspec.Struct, frozen=True):
@@ -124,10 +125,14 @@ async def page(
     is_pull: bool | None = None,
     live: bool | None = None,
     author: str = "",
+    search: str = "",
     start: int = 0,
     limit: int = 25,
 ) -> tuple[Sequence[Discussion], int]:
-    """Some of a repository's, pinned and newest first, and how many there are in all."""
+    """Some of a repository's, pinned and newest first, and how many there are in all.
+
+    Each word of ``search`` must stand in the title or in one of the comments.
+    """
     wanted: list[sa.ColumnElement[bool]] = [_table.c.repo_id == repo_id]
     if is_pull is not None:
         wanted.append(_table.c.is_pull == is_pull)
@@ -136,6 +141,7 @@ async def page(
         wanted.append(state if live else ~state)
     if author:
         wanted.append(_ns.c.name_fold == author.lower())
+    wanted += [_says(word) for word in search.lower().split()[:_MAX_WORDS]]
     query = _WITH_AUTHOR.where(*wanted)
     total = sa.select(sa.func.count()).select_from(query.subquery())
     count = (await conn.execute(total)).scalar_one()
@@ -143,6 +149,15 @@ async def page(
         query.order_by(_table.c.pinned.desc(), _table.c.num.desc()).offset(start).limit(limit)
     )
     return many(Discussion, rows), int(count)
+
+
+def _says(word: str) -> sa.ColumnElement[bool]:
+    said = sa.select(_events.c.id).where(
+        _events.c.discussion_id == _table.c.id,
+        sa.func.lower(_events.c.body).contains(word, autoescape=True),
+    )
+    title = sa.func.lower(_table.c.title).contains(word, autoescape=True)
+    return sa.or_(title, said.exists())
 
 
 async def events(conn: Connection, discussion_id: int) -> Sequence[Event]:

@@ -54,6 +54,14 @@ async def counts(conn: Connection, repo_ids: Collection[int]) -> dict[int, int]:
     return {int(row.repo_id): int(row.likes) for row in await conn.execute(query)}
 
 
+async def has(conn: Connection, user_id: int, repo_id: int) -> bool:
+    """Whether somebody likes a repository."""
+    query = sa.select(_table.c.repo_id).where(
+        _table.c.user_id == user_id, _table.c.repo_id == repo_id
+    )
+    return (await conn.execute(query)).first() is not None
+
+
 def count_column() -> sa.ColumnElement[int]:
     """How many like a row of ``repos``."""
     count = sa.select(sa.func.count()).where(_table.c.repo_id == _repos.c.id)

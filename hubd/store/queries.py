@@ -232,7 +232,11 @@ def _wanted(
     full_name = _ns.c.name_fold + "/" + _repos.c.name_fold
     about = sa.func.lower(_repos.c.description)
     wanted += [
-        full_name.contains(word, autoescape=True) | about.contains(word, autoescape=True)
+        sa.or_(
+            full_name.contains(word, autoescape=True),
+            about.contains(word, autoescape=True),
+            cards.tagged_like(word),
+        )
         for word in search.lower().split()[:8]
     ]
     return wanted

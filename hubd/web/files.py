@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from aiohttp import web
 
-from hubd.core import browse
+from hubd.core import browse, overview
 from hubd.errors import Invalid, NotFound
-from hubd.types import RepoPath, RepoType
+from hubd.types import RepoPath, RepoRef, RepoType
+from hubd.web import previews
+from hubd.web.links import Links
 from hubd.web.place import Place
-from hubd.web.raw import INLINE_IMAGES, image_type
+from hubd.web.raw import image_type
 from hubd.web.render import RENDERER, Document, plain
 
 FOLDER_PAGE = 500
@@ -34,7 +37,63 @@ async def home(place: Place) -> web.StreamResponse:
     if readme is None:
         return await _folder(place, at, RepoPath(""), "card")
     last = await browse.commits(place.visit.core, at, limit=1)
-    return place.show("card.html", "card", at=at, readme=readme, total=listed.total, last=last[0])
+    facts = await overview.of(place.visit.core, place.visit.actor, place.ref, at)
+    return place.show(
+        "card.html",
+        "card",
+        at=at,
+        readme=readme,
+        total=listed.total,
+        last=last[0],
+        size=facts.storage,
+        facts=card_facts(facts.card.data or {}, facts.card.pipeline_tag),
+        tags=[tag for tag in facts.card.tags if ":" not in tag],
+    )
+
+
+async def like(place: Place) -> web.StreamResponse:
+    """Like it, or no longer."""
+    visit = place.visit
+    wanted = visit.text("on") == "1"
+    await overview.like(visit.core, visit.actor, place.ref, likes_it=wanted)
+    return visit.go(place.links.home)
+
+
+# What a card says of itself, in this order: the field and its words.
+_FACTS = (
+    ("license", "License"),
+    ("language", "Language"),
+    ("base_model", "Base model"),
+    ("datasets", "Trained on"),
+    ("library_name", "Library"),
+    ("task_categories", "Task"),
+    ("size_categories", "Size"),
+    ("metrics", "Metrics"),
+)
+_REFERRING = {"base_model": RepoType.MODEL, "datasets": RepoType.DATASET}
+_MOST_FACTS = 20
+
+
+def card_facts(
+    data: Mapping[str, Any], task: str | None
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Facts of a card: each with its values and the address that a value leads to, or none."""
+    found: list[tuple[str, list[tuple[str, str]]]] = [("Task", [(task, "")])] if task else []
+    for key, words in _FACTS:
+        value = data.get(key)
+        values = value if isinstance(value, list) else [value]
+        texts = [v for v in values[:_MOST_FACTS] if isinstance(v, str) and v]
+        if texts:
+            found.append((words, [(text, _leads_to(key, text)) for text in texts]))
+    return found
+
+
+def _leads_to(key: str, text: str) -> str:
+    """The page of a model or dataset that a card names; empty for anything else."""
+    try:
+        return Links(RepoRef.parse(_REFERRING[key], text)).home if key in _REFERRING else ""
+    except Invalid:
+        return ""
 
 
 async def tree(place: Place) -> web.StreamResponse:
@@ -141,6 +200,7 @@ _NOTHING: dict[str, Any] = {
     "view": "",
     "code": None,
     "document": None,
+    "rows": None,
     "target": None,
     "encoding": "",
     "hidden_characters": False,
@@ -171,13 +231,14 @@ def _view_without_text(found: browse.Blob) -> str:
 
 
 def _is_large_picture(name: str, size: int) -> bool:
-    suffix = PurePosixPath(name.lower()).suffix
-    return suffix in INLINE_IMAGES and size <= _LARGEST_PICTURE
+    return previews.is_picture(name) and size <= _LARGEST_PICTURE
 
 
 def _shows_as_image(entry: browse.Entry, data: bytes) -> bool:
     suffix = PurePosixPath(entry.name.lower()).suffix
-    return suffix in INLINE_IMAGES and (not data or suffix == ".svg" or bool(image_type(data)))
+    return previews.is_picture(entry.name) and (
+        not data or suffix == ".svg" or bool(image_type(data))
+    )
 
 
 async def _text_view(
@@ -192,6 +253,10 @@ async def _text_view(
         document = await _document(place, at, path.parent, text)
         if document.html is not None:
             return {"view": "document", "document": document, "has_source": True, **common}
+    if previews.is_table(path) and not place.visit.query("plain"):
+        rows = previews.table(path, text)
+        if rows is not None:
+            return {"view": "table", "rows": rows, "has_source": True, **common}
     renderer = place.visit.request.config_dict[RENDERER]
     code = await renderer.code(text, path.name) if not encoding else plain(text)
     return {"view": "code", "code": code, **common}
@@ -236,35 +301,7 @@ COMMITS = 40
 async def commit(place: Place) -> web.StreamResponse:
     """One commit, and what it changed."""
     at, info, diff = await browse.commit(place.visit.core, place.visit.actor, place.ref, place.rest)
-    return place.show("commit.html", "commits", at=at, commit=info, diff=diff)
-
-
-async def branches(place: Place) -> web.StreamResponse:
-    """Branches and tags, searched and paged."""
-    known = await browse.refs(place.visit.core, place.visit.actor, place.ref)
-    words = place.visit.query("search").strip()[:200].lower()
-    offset = whole(place.visit.query("offset"))
-    every = [
-        (kind, info)
-        for kind, infos in (("branch", known.branches), ("tag", known.tags))
-        for info in infos
-        if words in info.name.lower()
-    ]
-    shown = every[offset : offset + REFS]
-    following = offset + REFS
-    query = f"&search={words}" if words.isascii() and words.isalnum() else ""
-    base = place.links.at("branches")
+    base = info.parents[0] if info.parents else None
     return place.show(
-        "branches.html",
-        "branches",
-        branches=[info for kind, info in shown if kind == "branch"],
-        tags=[info for kind, info in shown if kind == "tag"],
-        search=words,
-        totals=(len(known.branches), len(known.tags)),
-        next_page=f"{base}?offset={following}{query}" if following < len(every) else "",
-        first=offset == 0,
-        base=base,
+        "commit.html", "commits", commit=info, diff=diff, base_oid=base, head_oid=at.commit
     )
-
-
-REFS = 200

@@ -61,6 +61,10 @@ class Links:
         """One commit."""
         return self.at("commit", oid)
 
+    def discussion(self, num: int, part: str = "") -> str:
+        """A discussion or pull request; ``part`` is its ``changes``."""
+        return self.at("discussions", str(num), part)
+
     def settings(self, section: str = "") -> str:
         """The settings, or one form of them."""
         return self.at("settings", section)

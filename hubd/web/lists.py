@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from hubd.core import orgs, repos
+from hubd.core import orgs, overview, repos
 from hubd.errors import Invalid
 from hubd.types import RepoType
 from hubd.web.links import TYPE_PLURALS
@@ -15,7 +15,13 @@ from hubd.web.visit import Visit
 PAGE = 30
 _LISTS = {f"/{t.value}s": t for t in RepoType}
 _MAX_SEARCH = 200
-_SORTS = {"updated": "Recently updated", "name": "Name"}
+_MAX_TAG = 200
+_SORTS = {
+    "updated": "Recently updated",
+    "likes": "Most likes",
+    "created": "Newest",
+    "name": "Name",
+}
 
 
 async def home(visit: Visit) -> web.Response:
@@ -30,24 +36,29 @@ async def of_type(visit: Visit) -> web.Response:
 
 async def _list(visit: Visit, repo_type: RepoType | None) -> web.Response:
     search, sort = _asked(visit)
-    found, mark = await repos.listing(
+    tag = visit.query("tag")[:_MAX_TAG]
+    found, mark = await overview.listing(
         visit.core,
         visit.actor,
-        repo_type=repo_type,
+        repo_type,
         search=search,
+        tags=[tag] if tag else [],
         sort=sort,
         after=visit.query("after") or None,
         limit=PAGE,
     )
     return visit.show(
         "list.html",
-        repos=found,
+        repos=[facts.repo for facts in found],
+        known={facts.repo.id: facts for facts in found},
         search=search,
         sort=sort,
         sorts=_SORTS,
+        tag=tag,
+        without_tag=visit.request.path + _query(search, sort),
         type=repo_type,
-        types=_tabs(search, sort),
-        next_page=_next(visit, search, sort, mark),
+        types=_tabs(search, sort, tag),
+        next_page=visit.request.path + _query(search, sort, tag=tag, after=mark) if mark else "",
         first=not visit.query("after"),
         origin=visit.origin,
     )
@@ -67,14 +78,10 @@ def _query(search: str, sort: str, **more: str) -> str:
     return f"?{text}" if text else ""
 
 
-def _tabs(search: str, sort: str) -> list[tuple[RepoType | None, str, str]]:
-    query = _query(search, sort)
+def _tabs(search: str, sort: str, tag: str) -> list[tuple[RepoType | None, str, str]]:
+    query = _query(search, sort, tag=tag)
     tabs: list[tuple[RepoType | None, str, str]] = [(None, "All", f"/{query}")]
     return tabs + [(t, TYPE_PLURALS[t], f"/{t.value}s{query}") for t in RepoType]
-
-
-def _next(visit: Visit, search: str, sort: str, mark: str | None) -> str:
-    return visit.request.path + _query(search, sort, after=mark) if mark else ""
 
 
 async def namespace(visit: Visit) -> web.Response:

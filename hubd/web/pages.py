@@ -8,7 +8,20 @@ from typing import Any
 from aiohttp import web
 
 from hubd.http.context import tell_errors
-from hubd.web import account, create, csrf, errorpages, files, lists, raw, settings, signin
+from hubd.web import (
+    account,
+    change,
+    create,
+    csrf,
+    discussions,
+    errorpages,
+    files,
+    lists,
+    raw,
+    refs,
+    settings,
+    signin,
+)
 from hubd.web.place import repo_page
 from hubd.web.render import RENDERER, Renderer
 from hubd.web.templating import PAGES, Pages
@@ -77,16 +90,39 @@ def _add_repositories(app: web.Application) -> None:
     for verb, handler, needs_rest in (
         ("tree", files.tree, False),
         ("blob", files.blob, True),
-        ("raw", raw.raw, True),
         ("commits", files.history, False),
         ("commit", files.commit, True),
     ):
         if not needs_rest:
             _add(app, "GET", f"{_REPO}/{verb}", repo_page(handler))
         _add(app, "GET", f"{_REPO}/{verb}{_REST}", repo_page(handler))
-    _add(app, "GET", f"{_REPO}/branches", repo_page(files.branches))
+    _add(app, "GET", f"{_REPO}/raw{_REST}", repo_page(raw.raw, head=False))
+    _add(app, "POST", f"{_REPO}/like", repo_page(files.like, head=False), sign_in=True)
+    _add(app, "GET", f"{_REPO}/branches", repo_page(refs.branches))
+    _add(app, "POST", f"{_REPO}/branches", repo_page(refs.change), sign_in=True)
+    _add(app, "GET", f"{_REPO}/compare", repo_page(refs.compare))
+    _add_changes(app)
+    _add_discussions(app)
     _add(app, "GET", f"{_REPO}/settings", repo_page(settings.show))
     _add(app, "POST", f"{_REPO}/settings/{{section}}", repo_page(settings.change), sign_in=True)
+
+
+def _add_changes(app: web.Application) -> None:
+    for verbs, rest in (("new|upload", ""), ("new|upload|edit|delete", _REST)):
+        path = f"{_REPO}/{{change:{verbs}}}{rest}"
+        _add(app, "GET", path, repo_page(change.show), sign_in=True)
+        _add(app, "POST", path, repo_page(change.change), sign_in=True, multipart=True)
+
+
+def _add_discussions(app: web.Application) -> None:
+    every = f"{_REPO}/discussions"
+    one = every + r"/{num:\d{1,9}}"
+    _add(app, "GET", every, repo_page(discussions.listing))
+    _add(app, "GET", f"{every}/new", repo_page(discussions.show_new), sign_in=True)
+    _add(app, "POST", f"{every}/new", repo_page(discussions.new), sign_in=True)
+    _add(app, "GET", one, repo_page(discussions.show))
+    _add(app, "POST", one, repo_page(discussions.change), sign_in=True)
+    _add(app, "GET", f"{one}/changes", repo_page(discussions.changes))
 
 
 async def _favicon(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hubd.core import browse, repos
+from hubd.core import browse, overview, repos
 from hubd.errors import Invalid, NotFound
 from hubd.types import RepoPath, RepoRef, Role
 from hubd.web.links import Links, clone_lines
@@ -24,6 +24,8 @@ class Place:
     visit: Visit
     found: repos.Found
     rest: str
+    # How many like it, and whether the visitor does; pages show it, files do not.
+    liking: tuple[int, bool] = (0, False)
 
     @property
     def ref(self) -> RepoRef:
@@ -59,6 +61,9 @@ class Place:
             tab=tab,
             # What is offered; the core decides when it is used.
             manages=self.found.role is Role.ADMIN,
+            writes=self.found.role >= Role.WRITE,
+            likes=self.liking[0],
+            liked=self.liking[1],
             clone=clone_lines(visit.origin, visit.core.ssh_url, self.ref),
             **values,
         )
@@ -76,8 +81,11 @@ class Place:
 RepoHandler = Callable[[Place], Awaitable[web.StreamResponse]]
 
 
-def repo_page(handler: RepoHandler, *, verb: bool = True) -> PageHandler:
-    """A handler for pages below a repository's address; ``verb``: ``tree``, ``blob`` and so on."""
+def repo_page(handler: RepoHandler, *, verb: bool = True, head: bool = True) -> PageHandler:
+    """A handler for pages below a repository's address; ``verb``: ``tree``, ``blob`` and so on.
+
+    Without ``head`` it shows no page with the repository's head.
+    """
 
     async def found(visit: Visit) -> web.StreamResponse:
         match = visit.request.match_info
@@ -94,6 +102,9 @@ def repo_page(handler: RepoHandler, *, verb: bool = True) -> PageHandler:
             below = f"/{raw[segments + 1]}" if len(raw) > segments + 1 else ""
             return visit.moved(f"/{canonical}{below}")
         rest = tail(visit.request, segments + 1) if verb else ""
-        return await handler(Place(visit, repo, rest))
+        place = Place(visit, repo, rest)
+        if head:
+            place.liking = await overview.liking(visit.core, visit.actor, repo)
+        return await handler(place)
 
     return found

@@ -13,7 +13,6 @@ from hubd.http import ranges
 from hubd.web.place import Place
 from hubd.web.visit import protect
 
-INLINE_IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".ico", ".svg"}
 _CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -17,6 +17,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from hubd.errors import NotFound
+from hubd.web import previews
 
 _HERE = Path(__file__).parent
 _TYPES = {
@@ -68,6 +69,9 @@ class Pages:
             short=short,
             count=count,
             groupby_day=by_day,
+            large_change=previews.large_change,
+            is_picture=previews.is_picture,
+            pair=lambda name: (name, name),
         )
         self._env.globals["static"] = lambda name: self.static[name].address
 

@@ -146,11 +146,17 @@ PageHandler = Callable[[Visit], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def page(handler: PageHandler, *, sign_in: bool = False, own_csrf: bool = False) -> Handler:
+def page(
+    handler: PageHandler,
+    *,
+    sign_in: bool = False,
+    own_csrf: bool = False,
+    multipart: bool = False,
+) -> Handler:
     """A page handler as aiohttp calls it.
 
     With ``sign_in`` nobody comes in without a session; with ``own_csrf`` the handler checks the
-    form's token itself, as the sign-in page does.
+    form's token itself, as the sign-in page does; with ``multipart`` it reads the form, too.
     """
 
     @wraps(handler)
@@ -159,9 +165,10 @@ def page(handler: PageHandler, *, sign_in: bool = False, own_csrf: bool = False)
         request["visit"] = visit
         if request.method == "POST":
             csrf.require_same_site(request)
-            visit.form = await _read_form(request)
-            if not own_csrf:
-                _check_token(visit)
+            if not multipart:
+                visit.form = await _read_form(request)
+            if not own_csrf and not multipart:
+                check_token(visit, visit.form.get("csrf", ""))
         if sign_in and visit.browser is None:
             raise SignInNeeded("Sign in to see this page.")
         user = visit.browser.user if visit.browser else None
@@ -183,10 +190,11 @@ async def visit_of(request: web.Request) -> Visit:
     return Visit(request, core, browser.actor if browser else seen, browser)
 
 
-def _check_token(visit: Visit) -> None:
+def check_token(visit: Visit, token: str) -> None:
+    """Refuse a form that does not carry the token of this session."""
     if visit.browser is None:
         raise SignInNeeded("You are not signed in any more.")
-    if not csrf.matches(visit.form.get("csrf", ""), visit.browser.session.csrf):
+    if not csrf.matches(token, visit.browser.session.csrf):
         raise Denied(
             "This form was not sent from a page of this hub.",
             hint="Open the page again and repeat what you did.",

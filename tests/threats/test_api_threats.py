@@ -102,6 +102,7 @@ BODIES: dict[str, object] = {
     "rename_me": {"name": "evil"},
     "change_password": {"old": "correct horse ada", "new": "correct horse eve"},
     "add_user": {"name": "eve"},
+    "restore_repo": {},
     "update_user": {"full_name": "evil"},
     "rename_user": {"name": "evil"},
     "set_password": {"password": "correct horse eve"},
@@ -203,6 +204,7 @@ MAKERS: dict[str, Callable[[World, Api, str], int]] = {
     REPO + "/rules/{id}": lambda _h, api, repo: _id(
         api, repo + "/rules", {"pattern": _name("p")}, None
     ),
+    "/namespaces/{namespace}/trash/{id}/restore": lambda _h, api, repo: _deleted(api, repo),
 }
 WITH_IDS = [e for e in ENDPOINTS if "{id}" in e.path]
 
@@ -211,6 +213,15 @@ def _id(api: Api, path: str, body: object, part: str | None) -> int:
     made = api.post(path, body)
     assert made.status == 201, made.body
     return int((made.json[part] if part else made.json)["id"])
+
+
+def _deleted(api: Api, repo: str) -> int:
+    """Put another repository of the same owner into the trash; its number there."""
+    _, _, kind, namespace, _ = repo.split("/")
+    name = _name("gone")
+    assert api.post("/repos", {"type": kind, "namespace": namespace, "name": name}).status == 201
+    assert api.delete(f"/repos/{kind}/{namespace}/{name}").status == 204
+    return int(api.get(f"/namespaces/{namespace}/trash").json[0]["id"])
 
 
 def _session(hub: World, api: Api) -> int:
@@ -260,13 +271,15 @@ def test_T05_an_id_of_another_owner_is_not_found(hub: World, endpoint: Endpoint)
 
     # An administrator of the hub asks, where only one may: rights must not hide the mix-up.
     asker = hub.root if "{user}" in endpoint.path else attacker
-    swapped = asker.call(endpoint.method, address(attackers, mine, number))
+    body = BODIES[endpoint.name] if endpoint.body else None
+    swapped = asker.call(endpoint.method, address(attackers, mine, number), body)
     assert (swapped.status, swapped.error["code"]) == (404, "not_found")
     # It is there still, and found under its own owner.
     owner = hub.root if "{user}" in endpoint.path else victim
-    assert owner.call(endpoint.method, address(victims, theirs, number)).status == 204
+    there = owner.call(endpoint.method, address(victims, theirs, number), body)
+    assert there.status == endpoint.success
     owner = hub.root if "{user}" in endpoint.path else attacker
-    assert owner.call(endpoint.method, address(attackers, mine, own)).status == 204
+    assert owner.call(endpoint.method, address(attackers, mine, own), body).status == there.status
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "9" * 18, "9" * 30, "1x", "%31%00", "1.0"])

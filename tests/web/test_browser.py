@@ -227,3 +227,48 @@ def test_every_kind_of_file_has_a_fitting_page(walk: Walk, site: Site) -> None:
     missing = page.goto(walk.hub + f"{home}/blob/main/none")
     assert missing is not None
     assert missing.status == 404
+
+
+def test_a_change_is_uploaded_discussed_and_merged(walk: Walk, site: Site) -> None:
+    _sign_in(walk)
+    page = walk.go("/-/new")
+    home = f"/ada/story{page.evaluate('innerWidth')}"
+    page.fill("[name=name]", home.rpartition("/")[2])
+    page.check("[name=visibility][value=public]")
+    page.click("main form button")
+    page.wait_for_url(f"**{home}")
+    page.click("text=Upload files")
+    files = [
+        {"name": name, "mimeType": "text/plain", "buffer": data}
+        for name, data in (("README.md", b"# Card\n"), ("model.bin", os.urandom(2_000)))
+    ]
+    page.set_input_files("[name=files]", files)  # type: ignore[arg-type]
+    walk.check("upload")
+    page.click("main form button")
+    page.wait_for_url(f"**{home}/tree/main")
+    assert "model.bin" in page.inner_text("main")
+    walk.go(f"{home}/upload/main")
+    walk.go(f"{home}/new/main/docs")
+    walk.go(f"{home}/delete/main/model.bin")
+    walk.go(f"{home}/edit/main/README.md")
+    page.fill("[name=text]", "# A better card\n")
+    page.fill("[name=message]", "Better words")
+    page.check("[value=pull]")
+    page.click("main form button")
+    page.wait_for_url(f"**{home}/discussions/1")
+    walk.go(f"{home}/discussions/1/changes")
+    walk.go(f"{home}/discussions/1")
+    page.fill("#f-body", "**Looks good**, says `ada`.")
+    page.click("[value=comment]")
+    page.wait_for_selector(".prose strong")
+    walk.go(f"{home}/discussions")
+    walk.go(f"{home}/discussions/new?pull=1")
+    walk.go(f"{home}/compare?base=main&head=refs/pr/1")
+    walk.go(f"{home}/branches")
+    walk.go(f"{home}/discussions/1")
+    page.click("#merge button")
+    page.wait_for_selector(".is-merged")
+    walk.go(f"{home}/discussions/1")
+    work = site.world.work()
+    work.git("pull", "-q", site.world.hub.git_url(home[1:]), "main")
+    assert (work.path / "README.md").read_text() == "# A better card\n"

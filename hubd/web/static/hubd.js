@@ -79,3 +79,19 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   location.hash = `#L${start[1]}-L${link.hash.slice(2)}`;
 });
+
+// Files dropped anywhere on an upload page land in its form.
+const drop = document.querySelector("[data-drop]");
+if (drop) {
+  const over = (event, inside) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    drop.classList.toggle("over", inside);
+  };
+  addEventListener("dragover", (event) => over(event, true));
+  addEventListener("dragleave", (event) => over(event, false));
+  addEventListener("drop", (event) => {
+    over(event, false);
+    if (event.dataTransfer?.files.length) drop.querySelector("input[type=file]").files = event.dataTransfer.files;
+  });
+}
