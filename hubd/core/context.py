@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from hubd.config import Config
@@ -46,7 +47,7 @@ class Core:
     ssh_url: str = ""
     stopping: bool = False
 
-    @property
+    @cached_property
     def repos_dir(self) -> Path:
         """The folder below which all repositories lie."""
         return self.config.data / "repos"

@@ -64,8 +64,7 @@ async def find(
     core: Core, actor: Actor, ref: RepoRef, action: RepoAction = RepoAction.READ
 ) -> Found:
     """Look up and judge in one step; raises ``NotFound`` for what the actor may not know of."""
-    async with core.store.read() as conn:
-        found = await queries.repo_access(conn, ref, actor.user_id)
+    found = await core.store.remembered(queries.repo_access, ref, actor.user_id)
     if found is None:
         raise RepoNotFound("Repository not found.")
     facts = access.repo_facts(found)

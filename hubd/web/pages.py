@@ -77,13 +77,13 @@ def _add_repositories(app: web.Application) -> None:
     for verb, handler, needs_rest in (
         ("tree", files.tree, False),
         ("blob", files.blob, True),
-        ("raw", raw.raw, True),
         ("commits", files.history, False),
         ("commit", files.commit, True),
     ):
         if not needs_rest:
             _add(app, "GET", f"{_REPO}/{verb}", repo_page(handler))
         _add(app, "GET", f"{_REPO}/{verb}{_REST}", repo_page(handler))
+    _add(app, "GET", f"{_REPO}/raw{_REST}", repo_page(raw.raw), token=True)
     _add(app, "GET", f"{_REPO}/branches", repo_page(files.branches))
     _add(app, "GET", f"{_REPO}/settings", repo_page(settings.show))
     _add(app, "POST", f"{_REPO}/settings/{{section}}", repo_page(settings.change), sign_in=True)
