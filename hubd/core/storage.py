@@ -23,6 +23,7 @@ from hubd.store.engine import Connection
 from hubd.store.namespaces import Namespace
 from hubd.store.objects import Usage
 from hubd.store.queries import Holding, LargeFile
+from hubd.store.repos import Repo
 from hubd.types import Actor, HubAction, NamespaceAction, RepoRef
 
 SHOWN = 20
@@ -67,6 +68,14 @@ async def of_namespace(core: Core, actor: Actor, name: str) -> Account:
         where = {"namespace_id": namespace.id}
         files = await queries.large_files(conn, access.visible(actor), where, SHOWN)
     return Account(room, own is not None, files)
+
+
+async def of_repos(core: Core, actor: Actor, name: str) -> list[tuple[Repo, int]]:
+    """A namespace's repositories with the bytes that each takes; for its members."""
+    namespace = await _namespace(core, actor, name, NamespaceAction.SEE_USAGE, "see its storage")
+    async with core.store.read() as conn:
+        found = await queries.repo_sizes(conn, access.visible(actor), namespace.id)
+    return [(repo, repo.size_bytes + large) for repo, large in found]
 
 
 async def _namespace(

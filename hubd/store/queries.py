@@ -291,6 +291,25 @@ async def large_files(
     ]
 
 
+async def repo_sizes(
+    conn: Connection, visible: sa.ColumnElement[bool], namespace_id: int
+) -> list[tuple[Repo, int]]:
+    """A namespace's repositories under a predicate, with the bytes of the large files of each."""
+    links = schema.object_links
+    large = (
+        sa.select(sa.func.coalesce(sa.func.sum(links.c.size), 0))
+        .where(links.c.repo_id == _repos.c.id)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(*labelled(list(repos.columns()), "r_"), large.label("large"))
+        .select_from(repos.JOIN)
+        .where(visible, _repos.c.namespace_id == namespace_id)
+        .order_by(_repos.c.id)
+    )
+    return [(prefixed(Repo, row, "r_"), int(row.large)) for row in await conn.execute(query)]
+
+
 class Holding(msgspec.Struct, frozen=True):
     """What a namespace has: bytes and files, each file once a repository."""
 
