@@ -104,6 +104,8 @@ class Limits:
         self._downloads_per_user = limit("downloads of one account", config.downloads_per_user)
         # Short commands (reading a log, a diff) must not pile up behind each other for ever.
         self.commands = limit("commands", 4 * processors)
+        # Of model files, each parsed by a process of its own.
+        self.headers = limit("file headers", processors)
         # Each is held in memory, and all its files are rebuilt.
         self._shards = limit("shards", 2 * processors)
         self._shards_per_user = limit("shards of one account", processors)

@@ -27,6 +27,9 @@ class Card(msgspec.Struct, frozen=True):
     pipeline_tag: str | None = None
     library_name: str | None = None
     sdk: str | None = None
+    # What the heads of a model's files say; both have a ``total`` of parameters.
+    safetensors: dict[str, Any] | None = None
+    gguf: dict[str, Any] | None = None
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -78,6 +81,18 @@ async def stale(conn: Connection, limit: int) -> Sequence[Repo]:
 def tagged(tag: str) -> sa.ColumnElement[bool]:
     """A predicate on ``repos``: its card gives this tag."""
     return sa.exists().where(_tags.c.repo_id == _repos.c.id, _tags.c.tag == tag[:MAX_TAG])
+
+
+def sized(least: int | None, most: int | None) -> sa.ColumnElement[bool]:
+    """A predicate on ``repos``: a model with at least and at most so many parameters."""
+    total = sa.func.coalesce(
+        *(
+            sa.cast(_table.c.card[(kind, "total")].as_string(), sa.BigInteger)
+            for kind in ("safetensors", "gguf")
+        )
+    )
+    within = [total >= (least or 0)] + ([total <= most] if most is not None else [])
+    return sa.exists().where(_table.c.repo_id == _repos.c.id, *within)
 
 
 async def tags(

@@ -187,14 +187,15 @@ async def visible_repos(
     namespace_id: int | None = None,
     search: str = "",
     tags: Sequence[str] = (),
+    parameters: tuple[int | None, int | None] | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
 ) -> tuple[list[Repo], str | None]:
     """A page of repositories under a predicate, and the mark of the next page.
 
-    ``sort`` is ``name``, or ``updated``, ``created`` or ``likes``, highest first; the mark is
-    opaque to callers.
+    ``parameters``: the least and the most that a model has. ``sort`` is ``name``, or ``updated``,
+    ``created`` or ``likes``, highest first; the mark is opaque to callers.
     """
     query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible)
     if type is not None:
@@ -203,6 +204,8 @@ async def visible_repos(
         query = query.where(_repos.c.namespace_id == namespace_id)
     for tag in tags:
         query = query.where(cards.tagged(tag))
+    if parameters is not None:
+        query = query.where(cards.sized(*parameters))
     for word in search.lower().split()[:8]:
         query = query.where(
             sa.or_(

@@ -15,6 +15,7 @@ import pytest
 from tests.clients.hfkit import VERSIONS, HfClient
 from tests.clients.kit import Place
 from tests.hubproc import Hub
+from tests.modelkit import safetensors
 
 
 @pytest.fixture(scope="module")
@@ -180,4 +181,36 @@ def test_what_repositories_take(place: Place, ada: HfClient) -> None:
         assert list(api.list_user_repos()) == []
         refused(HfHubHTTPError, lambda: list(api.list_user_repos("ada")))
         """
+    )
+
+
+def test_what_model_files_say(ada: HfClient) -> None:
+    repo = f"ada/{ada.folder.name}"
+    ada.folder.mkdir(parents=True)
+    wide = {f"layer.{number}.weight": ("BF16", (2, 2)) for number in range(2000)}
+    (ada.folder / "wide.safetensors").write_bytes(safetensors(wide))
+    (ada.folder / "small.safetensors").write_bytes(safetensors({"a": ("F32", (3,))}))
+    ada.run(
+        """
+        import json
+        api.create_repo(repo)
+        up = lambda file, name: api.upload_file(path_or_fileobj=file, path_in_repo=name, repo_id=repo)
+        up("wide.safetensors", "model.safetensors")
+        said = api.get_safetensors_metadata(repo)
+        assert not said.sharded and said.parameter_count == {"BF16": 8000}
+        info = api.model_info(repo)
+        assert info.safetensors.total == 8000 and info.safetensors.parameters == {"BF16": 8000}
+        api.delete_file("model.safetensors", repo)
+        index = {"metadata": {"format": "pt"}, "weight_map": {"a": "one.safetensors"}}
+        index["weight_map"] |= {f"layer.{n}.weight": "two.safetensors" for n in range(2000)}
+        up(json.dumps(index).encode(), "model.safetensors.index.json")
+        up("small.safetensors", "one.safetensors")
+        up("wide.safetensors", "two.safetensors")
+        said = api.get_safetensors_metadata(repo)
+        assert said.sharded and said.parameter_count == {"BF16": 8000, "F32": 3}
+        assert api.model_info(repo, expand=["safetensors"]).safetensors.total == 8003
+        if hasattr(api, "get_sharded_safetensors_metadata"):
+            assert api.get_sharded_safetensors_metadata(repo) == said
+        """,
+        repo=repo,
     )
