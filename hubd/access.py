@@ -76,6 +76,7 @@ NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
     NamespaceAction.SEE_USAGE: (Role.READ, Scope.READ),
     NamespaceAction.MANAGE_MEMBERS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.SET_REPO_QUOTAS: (Role.ADMIN, Scope.ADMIN),
+    NamespaceAction.MANAGE_APPS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.RENAME: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.DELETE: (Role.ADMIN, Scope.ADMIN),
 }

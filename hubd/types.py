@@ -122,6 +122,7 @@ class NamespaceAction(enum.StrEnum):
     SEE_USAGE = "see_usage"
     MANAGE_MEMBERS = "manage_members"
     SET_REPO_QUOTAS = "set_repo_quotas"
+    MANAGE_APPS = "manage_apps"
     RENAME = "rename"
     DELETE = "delete"
 

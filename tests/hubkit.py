@@ -15,6 +15,7 @@ from hubd.app import dismantle
 from hubd.blobs.local import LocalBlobs
 from hubd.core import repos
 from hubd.core.context import Core
+from hubd.core.idtokens import IdTokens
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
@@ -182,6 +183,7 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
             limits=Limits(settings, metrics),
             rates=Rates(settings),
             metrics=metrics,
+            id_tokens=IdTokens(settings.data / "secrets" / "oauth.pem"),
             tasks=Tasks(),
         )
         try:

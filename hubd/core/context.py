@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hubd.config import Config
+from hubd.core.idtokens import IdTokens
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
@@ -38,6 +39,7 @@ class Core:
     limits: Limits
     rates: Rates
     metrics: Metrics
+    id_tokens: IdTokens
     tasks: Tasks
     refusals: Refusals = field(default_factory=Refusals)
     # One commit of ours at a time per branch.

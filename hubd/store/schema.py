@@ -1,4 +1,4 @@
-"""All tables but those of ``schema_xet`` and ``schema_models``.
+"""All tables but those of ``schema_xet``, ``schema_models`` and ``schema_oauth``.
 
 Times are UTC epoch seconds; ids are never used twice.
 """

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hubd.http.context import tell_errors
-from hubd.web import account, create, csrf, errorpages, files, lists, raw, settings, signin
+from hubd.web import account, create, csrf, errorpages, files, lists, oauth, raw, settings, signin
 from hubd.web.place import repo_page
 from hubd.web.render import RENDERER, Renderer
 from hubd.web.templating import PAGES, Pages
@@ -32,6 +32,7 @@ def add_to(app: web.Application) -> None:
     app.router.add_post("/-/login", page(signin.login, own_csrf=True))
     _add(app, "POST", "/-/logout", signin.logout)
     _add_account(app)
+    _add_apps(app)
     _add(app, "GET", "/", lists.home)
     for name in ("models", "datasets", "spaces", "codes"):
         _add(app, "GET", f"/{name}", lists.of_type)
@@ -68,6 +69,21 @@ def _add_account(app: web.Application) -> None:
         ("POST", "/-/organizations/new", create.new_org),
         ("GET", "/-/organizations/{name}", create.show_org),
         ("POST", "/-/organizations/{name}", create.change_org),
+    ):
+        _add(app, method, path, handler, sign_in=True)
+
+
+def _add_apps(app: web.Application) -> None:
+    """Pages on apps that people sign in to with their account here."""
+    for method, path, handler in (
+        ("GET", "/oauth/authorize", oauth.show_consent),
+        ("POST", "/oauth/authorize", oauth.consent),
+        ("GET", "/-/device", oauth.show_device),
+        ("POST", "/-/device", oauth.answer_device),
+        ("GET", "/-/account/apps", oauth.show_apps),
+        ("POST", "/-/account/apps", oauth.add_app),
+        ("POST", "/-/account/apps/remove", oauth.remove_app),
+        ("POST", "/-/account/apps/end", oauth.end_grant),
     ):
         _add(app, method, path, handler, sign_in=True)
 

