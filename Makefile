@@ -56,6 +56,7 @@ check: dev-venv ## Lint, format, types and import contracts, without running tes
 bench: ## Print the benchmarks as ratios to other servers, run beside ours
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
+	@tests/clients/fetch.sh
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: soak
