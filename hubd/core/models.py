@@ -24,7 +24,8 @@ from hubd.core.context import Core
 from hubd.core.entries import Entry
 from hubd.errors import HubError, Invalid, NotFound, TooLarge
 from hubd.lfs import content
-from hubd.store import model_facts
+from hubd.store import cards, model_facts
+from hubd.store.engine import Connection
 
 INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -54,9 +55,11 @@ async def of(core: Core, at: At, files: Sequence[Entry]) -> tuple[Facts | None, 
     if not tensors and not ggufs:
         return None, None
     wanted = {"safetensors": tensors, "gguf": ggufs}
+    # Who asks may give up before it is done; it is not begun again for the next one.
+    learning = core.tasks.start(_facts(core, at, wanted), f"heads of {at.found.repo.id}")
     try:
         async with asyncio.timeout(_PATIENCE):
-            known = {kind: await _facts(core, at, kind, some) for kind, some in wanted.items()}
+            known = await asyncio.shield(learning)
     except TimeoutError:
         return None, None
     return _sum(known["safetensors"]), next(iter(known["gguf"]), None)
@@ -94,21 +97,21 @@ async def index(core: Core, at: At, path: str) -> Index:
         raise Invalid(f"{path!r} is no index of safetensors.") from None
 
 
-async def _facts(core: Core, at: At, kind: str, files: Sequence[Entry]) -> list[Facts]:
-    """What each file says, in their order; empty if one of them says nothing."""
-    oids = {_oid(entry): entry for entry in files}
-    async with core.store.read() as conn:
-        known = await model_facts.of(conn, oids)
-    for oid, entry in oids.items():
-        if oid not in known:
-            # Who asks may give up before it is done; it is not begun again for the next one.
-            learning = core.tasks.start(_learn(core, at, kind, entry), f"head of {oid}")
-            found = await asyncio.shield(learning)
-            if found is None:
-                return []
-            known[oid] = found
-    found_all = [known[_oid(entry)] for entry in files]
-    return [] if any("malformed" in found for found in found_all) else found_all
+async def _facts(
+    core: Core, at: At, wanted: Mapping[str, Sequence[Entry]]
+) -> dict[str, list[Facts]]:
+    """What each file of each kind says; nothing where one of them says nothing."""
+    answer: dict[str, list[Facts]] = {}
+    for kind, files in wanted.items():
+        oids = {_oid(entry): entry for entry in files}
+        async with core.store.read() as conn:
+            known = await model_facts.of(conn, kind, oids)
+        for oid, entry in oids.items():
+            if oid not in known:
+                known[oid] = await _learn(core, at, kind, entry) or {"malformed": "unread"}
+        found = [known[_oid(entry)] for entry in files]
+        answer[kind] = [] if any("malformed" in facts for facts in found) else found
+    return answer
 
 
 def _oid(entry: Entry) -> str:
@@ -126,18 +129,26 @@ async def _learn(core: Core, at: At, kind: str, entry: Entry) -> Facts | None:
     oid = _oid(entry)
     async with core.lfs.locks.hold(f"head of {oid}"):
         async with core.store.read() as conn:
-            known = (await model_facts.of(conn, [oid])).get(oid)
+            known = (await model_facts.of(conn, kind, [oid])).get(oid)
         found = known or await _read(core, at, kind, entry)
         if found is not None and found is not known:
-            await core.store.write(partial(model_facts.put, oid=oid, facts=found))
+            await core.store.write(partial(_remember, at.found.repo.id, kind, oid, found))
     return found
+
+
+async def _remember(repo_id: int, kind: str, oid: str, found: Facts, conn: Connection) -> None:
+    await model_facts.put(conn, kind, oid, found)
+    # Who made the repository's card may not have waited for this.
+    await cards.forget(conn, repo_id)
 
 
 async def _read(core: Core, at: At, kind: str, entry: Entry) -> Facts | None:
     """What one file's head says; None if it cannot be read now."""
     size = entry.size or 0
     try:
-        await listing.require_content(core, at, entry)
+        if entry.lfs is not None:
+            # Its true size: a pointer may lie, and what is found is kept for all who have it.
+            size = (await content.link(core.lfs, at.found.repo.id, entry.lfs.oid)).size
         pieces = _bytes(core, at, entry, min(size, model_headers.MAX_HEAD + 8))
         async with core.limits.headers.hold():
             return await parsed(kind, size, pieces)

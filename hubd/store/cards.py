@@ -55,6 +55,11 @@ async def put(conn: Connection, repo_id: int, commit: str, seen_at: float, card:
         await conn.execute(sa.insert(_tags), rows)
 
 
+async def forget(conn: Connection, repo_id: int) -> None:
+    """Have the card read anew before it is shown in a list again."""
+    await conn.execute(sa.delete(_table).where(_table.c.repo_id == repo_id))
+
+
 async def of(conn: Connection, repo_ids: Collection[int]) -> dict[int, Row]:
     """The cards of these repositories, by their ids."""
     query = sa.select(_table.c.repo_id, _table.c.commit_oid, _table.c.card)

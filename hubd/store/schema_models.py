@@ -11,6 +11,8 @@ model_facts = sa.Table(
     "model_facts",
     metadata,
     sa.Column("oid", sa.String(64), primary_key=True),
+    # What its name says it is; another name must not decide for this one.
+    sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("facts", sa.JSON, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
 )

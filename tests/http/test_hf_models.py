@@ -115,6 +115,22 @@ def test_malformed_files_say_nothing_and_stop_nothing(world: World, fresh: Fresh
     refused(ask(world.nobody, "GET", address), 404, "EntryNotFound")
 
 
+def test_a_name_does_not_decide_for_another(world: World, fresh: Fresh) -> None:
+    data = safetensors({"a": ("F32", [11])})
+    both = made(world, fresh("both"))
+    files = [file(name, data) for name in ("model.safetensors", "m.gguf")]
+    assert commit(world, both, header(), *files).status == 200
+    liar, true = made(world, fresh("liar")), made(world, fresh("true"))
+    assert commit(world, liar, header(), _large(world, liar, "m.gguf", data)).status == 200
+    assert "gguf" not in ask(world.nobody, "GET", f"/api/models/{liar}").json
+    large = _large(world, true, "model.safetensors", data)
+    assert commit(world, true, header(), large).status == 200
+    for repo in (both, true):
+        info = ask(world.nobody, "GET", f"/api/models/{repo}").json
+        assert info["safetensors"]["total"] == 11
+        assert "gguf" not in info
+
+
 def test_a_private_model_says_nothing_to_strangers(world: World, fresh: Fresh) -> None:
     repo = made(world, fresh("hidden"), private=True)
     assert commit(world, repo, header(), file("model.safetensors", ONE)).status == 200

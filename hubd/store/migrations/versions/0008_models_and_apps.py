@@ -41,9 +41,10 @@ def _models() -> None:
     op.create_table(
         "model_facts",
         sa.Column("oid", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("oid", name=op.f("pk_model_facts")),
+        sa.PrimaryKeyConstraint("oid", "kind", name=op.f("pk_model_facts")),
     )
 
 
