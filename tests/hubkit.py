@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -190,5 +191,8 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
             return await work(core, Actor.system())
         finally:
             await dismantle(core)
+            # A daemon that runs beside remembers what the database said before.
+            with contextlib.suppress(OSError):
+                await control.ask(hub.data / "run" / "control.sock", "store.forget", {})
 
     return asyncio.run(run())

@@ -33,7 +33,7 @@ _MAX_INDEX = 16 * 1024 * 1024
 # What one answer waits for; what is not read by then is read for the next one.
 _PATIENCE = 5.0
 _SECONDS = 60.0
-_MAX_HEADERS = 64 * 1024 * 1024
+_MAX_HEADERS = 32 * 1024 * 1024
 _PROGRAM = str(Path(model_headers.__file__))
 
 log = structlog.get_logger()
@@ -196,12 +196,13 @@ async def headers(core: Core, at: At, path: str) -> tuple[Index, dict[str, msgsp
     folder = path.rpartition("/")[0]
     heads: dict[str, msgspec.Raw] = {}
     left = _MAX_HEADERS
-    for name in sorted(set(found.weight_map.values())):
-        entry = await listing.file(core, at, f"{folder}/{name}" if folder else name)
-        await listing.require_content(core, at, entry)
-        raw = await _head(core, at, entry, left)
-        left -= len(raw)
-        heads[name] = msgspec.Raw(raw)
+    async with core.limits.headers.hold():
+        for name in sorted(set(found.weight_map.values())):
+            entry = await listing.file(core, at, f"{folder}/{name}" if folder else name)
+            await listing.require_content(core, at, entry)
+            raw = await _head(core, at, entry, left)
+            left -= len(raw)
+            heads[name] = msgspec.Raw(raw)
     return found, heads
 
 

@@ -49,6 +49,12 @@ class Overview(msgspec.Struct, frozen=True):
     holdings: list[Holding]
 
 
+def forget(core: Core, actor: Actor) -> None:
+    """Know nothing more of what the database said; for when somebody else wrote to it."""
+    access.require(access.decide_hub(actor, HubAction.MANAGE_STORAGE), "manage the storage")
+    core.store.forget()
+
+
 async def of_repo(core: Core, actor: Actor, ref: RepoRef) -> Account:
     """A repository's; for who may read it."""
     repo = (await repos.find(core, actor, ref)).repo

@@ -338,7 +338,7 @@ def _fetches(
 
 async def hash_of(lfs: Lfs, oid: str) -> str | None:
     """As ``hashes``, for one object that is asked for often."""
-    found = await lfs.store.remembered(xet.files, (oid,)) or {}
+    found = await lfs.store.remembered(xet.files, (oid,))
     return found[oid].hash if oid in found else None
 
 

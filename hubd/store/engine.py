@@ -105,24 +105,26 @@ class Store:
                     await conn.execution_options(isolation_level="AUTOCOMMIT")
                 yield conn
 
-    async def remembered(
-        self, work: Callable[..., Awaitable[T | None]], *args: Hashable
-    ) -> T | None:
+    async def remembered(self, work: Callable[..., Awaitable[T]], *args: Hashable) -> T:
         """What ``work(conn, *args)`` reads, read again only after a commit that may change it.
 
-        ``work`` is a function of a module and does nothing but SQL; None is not kept.
+        ``work`` is a function of a module and does nothing but SQL. That nothing was found is kept
+        like the rest, so that what is hidden takes no less time than what is not there.
         """
         key = (work, *args)
         known = self._memory.recall(key)
         if known is not None:
-            return cast("T", known)
+            return cast("T", known[0])
         commits = self._memory.commits
         async with self.read() as conn:
             with Seen(conn) as seen:
                 found = await work(conn, *args)
-        if found is not None:
-            self._memory.keep(key, found, seen.read, commits)
+        self._memory.keep(key, found, seen.read, commits)
         return found
+
+    def forget(self) -> None:
+        """Read everything anew; for when somebody else wrote to the database."""
+        self._memory.forget()
 
     async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run ``work`` in one transaction: all of it or nothing, whatever interrupts it.

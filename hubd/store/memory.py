@@ -35,8 +35,8 @@ class Memory:
         # How many commits there were; an answer is as of the number before it was read.
         self.commits = 0
 
-    def recall(self, key: Hashable) -> object | None:
-        """What is kept under this key, if it is still true."""
+    def recall(self, key: Hashable) -> tuple[object] | None:
+        """What is kept under this key, in a tuple, if it is still true."""
         known = self._answers.get(key)
         if known is None:
             return None
@@ -46,7 +46,7 @@ class Memory:
                 del self._answers[key]
                 return None
         self._answers.move_to_end(key)
-        return answer
+        return (answer,)
 
     def keep(self, key: Hashable, answer: object, tables: Collection[str], commits: int) -> None:
         """Keep what was read from these tables, begun when there were so many commits."""
@@ -55,6 +55,10 @@ class Memory:
         self._answers[key] = (answer, frozenset((*tables, _ANY)), commits)
         if len(self._answers) > self._most:
             self._answers.popitem(last=False)
+
+    def forget(self) -> None:
+        """Anything may have changed: somebody wrote to the database beside us."""
+        self.changed({_ANY})
 
     def changed(self, tables: Collection[str]) -> None:
         """A commit changed these tables, or may have."""

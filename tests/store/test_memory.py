@@ -108,9 +108,19 @@ async def test_an_answer_is_read_once_and_again_after_a_change(store: Store, rep
     assert reads == 2
 
 
-async def test_what_is_absent_is_not_kept(store: Store, ada: int) -> None:
-    assert await store.remembered(queries.credential_by_token, "digest") is None
+async def test_what_is_absent_is_kept_and_seen_when_it_comes(store: Store, ada: int) -> None:
+    reads = 0
+
+    async def counted(conn: Connection, digest: str) -> object:
+        nonlocal reads
+        reads += 1
+        return await queries.credential_by_token(conn, digest)
+
+    for _ in range(3):
+        assert await store.remembered(counted, "digest") is None
+    assert reads == 1
     await _token(store, ada)
+    assert await store.remembered(counted, "digest") is not None
     assert await store.remembered(queries.credential_by_token, "digest") is not None
 
 
@@ -186,13 +196,28 @@ async def test_a_failed_transaction_changes_no_answer(store: Store, repo: int) -
     assert found.repo.visibility is Visibility.PRIVATE
 
 
+async def test_what_another_process_changed_is_read_once_one_is_told(
+    store: Store, store_url: str, repo: int
+) -> None:
+    assert (await store.remembered(queries.repo_access, REF, None)) is not None
+    other = await Store.open(store_url)
+    try:
+        await other.write(lambda conn: repos.set_visibility(conn, repo, Visibility.PUBLIC))
+    finally:
+        await other.close()
+    store.forget()
+    found = await store.remembered(queries.repo_access, REF, None)
+    assert found is not None
+    assert found.repo.visibility is Visibility.PUBLIC
+
+
 def test_it_is_bounded_and_drops_what_nobody_asked_for() -> None:
     kept = memory.Memory(most=2)
     for key in ("a", "b"):
         kept.keep(key, key, {"users"}, 0)
-    assert kept.recall("a") == "a"
+    assert kept.recall("a") == ("a",)
     kept.keep("c", "c", {"users"}, 0)
-    assert [kept.recall(key) for key in ("a", "b", "c")] == ["a", None, "c"]
+    assert [kept.recall(key) for key in ("a", "b", "c")] == [("a",), None, ("c",)]
     kept.changed({"*"})
     assert [kept.recall(key) for key in ("a", "c")] == [None, None]
     kept.keep("d", "d", {"*"}, 1)
