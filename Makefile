@@ -8,6 +8,7 @@ RUNTIME_PACKAGES := config/debian-packages.txt
 TEST_PACKAGES := $(RUNTIME_PACKAGES) tests/debian-packages.txt
 # Clients for the long campaigns beside those that every test run has; see tests/clients/fetch.sh.
 OLD_CLIENTS := hf1 hf0
+ML_CLIENTS := ml
 # What is typed: as far as it is there.
 TYPED := $(wildcard hubd tests benchmarks docs/generate.py)
 # Where they cannot be installed, the tests that need them are skipped and say so.
@@ -55,6 +56,7 @@ check: dev-venv ## Lint, format, types and import contracts, without running tes
 bench: ## Print the benchmarks as ratios to other servers, run beside ours
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
+	@tests/clients/fetch.sh
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: screenshots
@@ -67,8 +69,15 @@ soak: ## Run the long campaigns: kills, gigabytes, every client (hours)
 	@config/bootstrap.sh packages $(TEST_PACKAGES)
 	@config/bootstrap.sh venv dev
 	-@$(S3_SERVERS)
-	@tests/clients/fetch.sh $(OLD_CLIENTS)
+	@tests/clients/fetch.sh $(OLD_CLIENTS) $(ML_CLIENTS)
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
+
+.PHONY: test-ml
+test-ml: ## Run the tests with transformers and PyTorch; make soak has them too
+	@config/bootstrap.sh packages $(TEST_PACKAGES)
+	@config/bootstrap.sh venv dev
+	@tests/clients/fetch.sh $(ML_CLIENTS)
+	$(BIN)/python -m pytest -m ml --timeout 1800 $(ARGS)
 
 .PHONY: docs
 docs: dev-venv ## Write docs/settings.md and config/hubd.toml anew from the declarations
@@ -79,7 +88,7 @@ lock: dev-venv ## Resolve what is asked for into the lock files (ARGS=--upgrade 
 	$(COMPILE) pyproject.toml --extra build $(ARGS) --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra dev --constraint requirements.lock $(ARGS) \
 		--output-file requirements-dev.lock
-	for name in python hf2 csghub $(OLD_CLIENTS); do \
+	for name in python hf2 data csghub $(OLD_CLIENTS) $(ML_CLIENTS); do \
 		$(COMPILE) tests/clients/$$name.in $(ARGS) --output-file tests/clients/$$name.txt; \
 	done
 	$(COMPILE) tests/s3servers.in $(ARGS) --output-file tests/s3servers.lock

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import hubapi
 from benchmarks.clients import Pusher, Ssh, clones, fetch_to_nowhere, fresh, git
 from benchmarks.lfs import LargeFiles, get_to_nowhere
 from benchmarks.measure import Case, Step
@@ -25,6 +26,8 @@ def cases(rig: Rig) -> Iterator[Case]:
     yield from _pushes(rig)
     yield from _clones(rig)
     yield from _large(rig)
+    if hubapi.CLIENT.exists():
+        yield hubapi.snapshot(rig)
 
 
 def _fetches(rig: Rig) -> Iterator[Case]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from benchmarks import repositories
 from benchmarks.clients import Ssh, environment, fetch_request, fresh, git
 from benchmarks.lfs import Account, Giftless, peak_memory, processor_time
+from benchmarks.replay import Replay
 from benchmarks.servers import Nginx, OpenSsh, write_git_settings
 from hubd import control
 from hubd.git.layout import repo_path
@@ -40,6 +41,9 @@ class Scale:
     # Bytes of the one large file, and how many of a thousandth of that.
     large: int
     many: int
+    # Calls of the Hub's API: requests in a row, and files of a snapshot.
+    requests: int
+    snapshot: int
 
 
 FULL = Scale(
@@ -52,8 +56,22 @@ FULL = Scale(
     repeat=10,
     large=1_000_000_000,
     many=1000,
+    requests=20_000,
+    snapshot=2000,
 )
-QUICK = Scale(3_000_000, 300, 200, 500, clones=2, rounds=1, repeat=1, large=3_000_000, many=5)
+QUICK = Scale(
+    3_000_000,
+    300,
+    200,
+    500,
+    clones=2,
+    rounds=1,
+    repeat=1,
+    large=3_000_000,
+    many=5,
+    requests=80,
+    snapshot=20,
+)
 
 
 def _makers(scale: Scale) -> dict[str, Callable[[Path], Path]]:
@@ -173,6 +191,14 @@ class Rig:
     def stores(self) -> tuple[Path, Path]:
         """Where uploads to the hub and to giftless lie; who empties them gives back the disk."""
         return self.hub.data / "blobs" / "objects", self.place / "giftless" / "store"
+
+    def ask(self, operation: str, **args: object) -> object:
+        """An operation of ``hubd admin`` on the hub."""
+        return _ask(self.hub, operation, **args)
+
+    def beside(self, server: Replay) -> str:
+        """Start one more server, which ends with the rest; its address."""
+        return self._stack.enter_context(server).url
 
     def account(self, name: str) -> Account:
         """The LFS address of one of the hub's repositories for large files."""

@@ -78,6 +78,7 @@ NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
     NamespaceAction.RESTORE_REPO: (Role.ADMIN, Scope.WRITE),
     NamespaceAction.MANAGE_MEMBERS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.SET_REPO_QUOTAS: (Role.ADMIN, Scope.ADMIN),
+    NamespaceAction.MANAGE_APPS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.RENAME: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.DELETE: (Role.ADMIN, Scope.ADMIN),
 }

@@ -24,6 +24,7 @@ from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
 from hubd.core.housekeeping import collecting, housekeeping
+from hubd.core.idtokens import IdTokens
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
@@ -108,6 +109,7 @@ async def build(config: Config) -> Core:
         limits=Limits(config, metrics),
         rates=Rates(config),
         metrics=metrics,
+        id_tokens=IdTokens(data / "secrets" / "oauth.pem"),
         tasks=Tasks(),
     )
 

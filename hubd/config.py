@@ -174,6 +174,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     packs_per_repo: Annotated[int, _meta("Of these, for one repository.", ge=1)] = 20
     packs_per_user: Annotated[int, _meta("Of these, for one account or address.", ge=1)] = 10
     pushes_at_once: Annotated[int, _meta("Pushes at the same time.", ge=1)] = 16
+    downloads_at_once: Annotated[
+        int, _meta("Files sent at the same time, but for git's own traffic.", ge=1)
+    ] = 1000
+    downloads_per_user: Annotated[int, _meta("Of these, to one account or address.", ge=1)] = 500
     queue_length: Annotated[int, _meta("Requests that wait for a place.", ge=0)] = 200
     queue_wait: Annotated[int, _meta("Longest wait for a place.", unit="s", ge=0)] = 60
     pack_cache_limit: Annotated[

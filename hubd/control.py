@@ -209,6 +209,12 @@ async def _store_verify(core: Core, actor: Actor, args: Args, say: Say) -> objec
     return {"done": done, "owners": owners}
 
 
+async def _store_forget(core: Core, actor: Actor, args: Args) -> object:
+    del args
+    storage.forget(core, actor)
+    return None
+
+
 LONG_OPERATIONS: dict[str, LongOperation] = {
     "store.gc": _store_gc,
     "store.verify": _store_verify,
@@ -233,6 +239,7 @@ OPERATIONS: dict[str, Operation] = {
     "quota.show": _quota_show,
     "quota.set": _quota_set,
     "store.usage": _store_usage,
+    "store.forget": _store_forget,
 }
 
 

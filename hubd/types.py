@@ -124,6 +124,7 @@ class NamespaceAction(enum.StrEnum):
     RESTORE_REPO = "restore_repo"
     MANAGE_MEMBERS = "manage_members"
     SET_REPO_QUOTAS = "set_repo_quotas"
+    MANAGE_APPS = "manage_apps"
     RENAME = "rename"
     DELETE = "delete"
 

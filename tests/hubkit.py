@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from hubd.app import dismantle
 from hubd.blobs.local import LocalBlobs
 from hubd.core import repos
 from hubd.core.context import Core
+from hubd.core.idtokens import IdTokens
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
@@ -182,11 +184,15 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
             limits=Limits(settings, metrics),
             rates=Rates(settings),
             metrics=metrics,
+            id_tokens=IdTokens(settings.data / "secrets" / "oauth.pem"),
             tasks=Tasks(),
         )
         try:
             return await work(core, Actor.system())
         finally:
             await dismantle(core)
+            # A daemon that runs beside remembers what the database said before.
+            with contextlib.suppress(OSError):
+                await control.ask(hub.data / "run" / "control.sock", "store.forget", {})
 
     return asyncio.run(run())

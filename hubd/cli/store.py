@@ -76,3 +76,10 @@ def verify(context: click.Context, repair_list: bool) -> None:
     click.echo(f"{summary}; {wrong} damaged.", err=True)
     if wrong:
         raise Unavailable(f"{wrong} of {done['objects']} files are damaged.")
+
+
+@store.command()
+@click.pass_context
+def forget(context: click.Context) -> None:
+    """Have the daemon read the database anew, after somebody changed it by hand."""
+    do(context, "store.forget")

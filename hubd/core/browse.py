@@ -137,7 +137,8 @@ async def at(core: Core, actor: Actor, ref: RepoRef, revision: str | None = None
     ``RevisionNotFound``.
     """
     found = await repos.find(core, actor, ref)
-    await repos.ensure_directory(core, found.repo)
+    if not core.refs.knows(found.path):
+        await repos.ensure_directory(core, found.repo)
     asked = Revision.parse(revision) if revision else Revision(found.repo.default_branch)
     known = await core.refs.get(found.path)
     oid, is_ref = await _resolve(core, found, known, asked)

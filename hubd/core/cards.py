@@ -16,7 +16,7 @@ import structlog
 import yaml
 
 from hubd import access
-from hubd.core import browse, listing
+from hubd.core import browse, listing, models
 from hubd.core.browse import At
 from hubd.core.context import Core
 from hubd.errors import HubError, Invalid
@@ -206,7 +206,11 @@ async def of(core: Core, at: At) -> tuple[Card, dict[str, Any]]:
     if kind is RepoType.MODEL:
         config = _config(await listing.head(core, at, "config.json", _MAX_CONFIG))
     page, _ = await listing.page(core, at, limit=1000)
-    return described(kind, data, config, [e.path for e in page if not e.is_folder]), config
+    card = described(kind, data, config, [e.path for e in page if not e.is_folder])
+    if kind is RepoType.MODEL:
+        tensors, gguf = await models.of(core, at, page)
+        card = msgspec.structs.replace(card, safetensors=tensors, gguf=gguf)
+    return card, config
 
 
 def _config(data: bytes | None) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from hubd.config import Config
+from hubd.core.idtokens import IdTokens
 from hubd.core.limits import Limits
 from hubd.core.packcache import PackCache
 from hubd.core.rates import Rates
@@ -37,6 +39,7 @@ class Core:
     limits: Limits
     rates: Rates
     metrics: Metrics
+    id_tokens: IdTokens
     tasks: Tasks
     refusals: Refusals = field(default_factory=Refusals)
     # One commit of ours at a time per branch.
@@ -46,7 +49,7 @@ class Core:
     ssh_url: str = ""
     stopping: bool = False
 
-    @property
+    @cached_property
     def repos_dir(self) -> Path:
         """The folder below which all repositories lie."""
         return self.config.data / "repos"

@@ -12,7 +12,7 @@ from hubd.core.context import Core
 from hubd.errors import HubError
 from hubd.lfs import multipart
 from hubd.lfs.collect import collect
-from hubd.store import sessions
+from hubd.store import oauth, sessions
 
 log = structlog.get_logger()
 _ROUND_SECONDS = 30.0
@@ -34,6 +34,7 @@ async def housekeeping(core: Core) -> None:
                 await leftovers.sweep(core, time.time() - _HOURLY)
                 await trash.purge(core)
                 await core.store.write(sessions.sweep)
+                await core.store.write(oauth.sweep)
                 await multipart.sweep(core.lfs)
                 await core.packs.sweep()
         except (HubError, OSError) as error:

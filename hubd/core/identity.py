@@ -70,8 +70,7 @@ async def by_token(core: Core, secret: str, seen: Actor) -> Actor:
 
     ``seen`` is the anonymous actor of the request and gives channel, address and request id.
     """
-    async with core.store.read() as conn:
-        found = await queries.credential_by_token(conn, digest(secret))
+    found = await core.store.remembered(queries.credential_by_token, digest(secret))
     if found is None:
         raise _bad_token(core, seen, "", "This token is not valid.")
     token, user = found
@@ -168,8 +167,7 @@ class Browser:
 
 async def by_session(core: Core, secret: str, seen: Actor) -> Browser | None:
     """The account behind a session cookie, or None."""
-    async with core.store.read() as conn:
-        found = await queries.session_user(conn, digest(secret))
+    found = await core.store.remembered(queries.session_user, digest(secret))
     if found is None:
         return None
     session, user = found

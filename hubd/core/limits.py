@@ -43,7 +43,7 @@ class Limit:
         if self._held[key] < self.places and not queue:
             self._held[key] += 1
             return
-        if queue is not None and len(queue) >= self.queue_length:
+        if len(queue or ()) >= self.queue_length:
             raise self._busy()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, deque()).append(turn)
@@ -100,8 +100,12 @@ class Limits:
         self._packs_per_repo = limit("packs of one repository", config.packs_per_repo)
         self._packs_per_user = limit("packs of one account", config.packs_per_user)
         self._pushes = limit("pushes", config.pushes_at_once)
+        self._downloads = limit("downloads", config.downloads_at_once)
+        self._downloads_per_user = limit("downloads of one account", config.downloads_per_user)
         # Short commands (reading a log, a diff) must not pile up behind each other for ever.
         self.commands = limit("commands", 4 * processors)
+        # Of model files, each parsed by a process of its own.
+        self.headers = limit("file headers", processors)
         # Each is held in memory, and all its files are rebuilt.
         self._shards = limit("shards", 2 * processors)
         self._shards_per_user = limit("shards of one account", processors)
@@ -119,6 +123,12 @@ class Limits:
     async def shard(self, actor: Actor) -> AsyncIterator[None]:
         """A place to verify one shard of Xet."""
         async with self._shards_per_user.hold(_who(actor)), self._shards.hold():
+            yield
+
+    @asynccontextmanager
+    async def download(self, actor: Actor) -> AsyncIterator[None]:
+        """A place to send one file: a large one may hold a git process as long as it takes."""
+        async with self._downloads_per_user.hold(_who(actor)), self._downloads.hold():
             yield
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hubd.core.browse import At
 from hubd.core.context import Core
 from hubd.core.entries import Entry, described, folder_at, line_at
-from hubd.errors import EntryNotFound, Invalid
+from hubd.errors import EntryNotFound, Invalid, NotFound
 from hubd.git import last as git_last
 from hubd.git.objects import Batch
 from hubd.git.trees import TreeEntry
@@ -116,9 +116,10 @@ async def require_content(core: Core, at: At, entry: Entry) -> None:
     """Raise ``EntryNotFound`` if the large file behind a pointer is not this repository's."""
     if entry.lfs is None:
         return
-    found = await content.links(core.lfs, at.found.repo.id, [entry.lfs.oid])
-    if entry.lfs.oid not in found:
-        raise EntryNotFound(f"The content of {entry.path!r} was never uploaded.")
+    try:
+        await content.link(core.lfs, at.found.repo.id, entry.lfs.oid)
+    except NotFound:
+        raise EntryNotFound(f"The content of {entry.path!r} was never uploaded.") from None
 
 
 async def read(core: Core, at: At, entry: Entry, start: int, end: int) -> AsyncIterator[bytes]:

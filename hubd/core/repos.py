@@ -61,8 +61,7 @@ async def find(
     core: Core, actor: Actor, ref: RepoRef, action: RepoAction = RepoAction.READ
 ) -> Found:
     """Look up and judge in one step; raises ``NotFound`` for what the actor may not know of."""
-    async with core.store.read() as conn:
-        found = await queries.repo_access(conn, ref, actor.user_id)
+    found = await core.store.remembered(queries.repo_access, ref, actor.user_id)
     if found is None:
         raise RepoNotFound("Repository not found.")
     facts = access.repo_facts(found)
@@ -168,6 +167,7 @@ async def listing(
     namespace: str | None = None,
     search: str = "",
     tags: Sequence[str] = (),
+    parameters: tuple[int | None, int | None] | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
@@ -181,6 +181,7 @@ async def listing(
             namespace_id=await _namespace_id(conn, namespace),
             search=search,
             tags=tags,
+            parameters=parameters,
             sort=sort,
             after=after,
             limit=limit,

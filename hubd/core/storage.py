@@ -22,6 +22,7 @@ from hubd.store import audit, objects, queries, quotas
 from hubd.store.engine import Connection
 from hubd.store.objects import Usage
 from hubd.store.queries import Holding, LargeFile
+from hubd.store.repos import Repo
 from hubd.types import Actor, HubAction, NamespaceAction, RepoRef
 
 SHOWN = 20
@@ -47,6 +48,12 @@ class Overview(msgspec.Struct, frozen=True):
     holdings: list[Holding]
 
 
+def forget(core: Core, actor: Actor) -> None:
+    """Know nothing more of what the database said; for when somebody else wrote to it."""
+    access.require(access.decide_hub(actor, HubAction.MANAGE_STORAGE), "manage the storage")
+    core.store.forget()
+
+
 async def of_repo(core: Core, actor: Actor, ref: RepoRef) -> Account:
     """A repository's; for who may read it."""
     repo = (await repos.find(core, actor, ref)).repo
@@ -66,6 +73,14 @@ async def of_namespace(core: Core, actor: Actor, name: str) -> Account:
         where = {"namespace_id": namespace.id}
         files = await queries.large_files(conn, access.visible(actor), where, SHOWN)
     return Account(room, own is not None, files)
+
+
+async def of_repos(core: Core, actor: Actor, name: str) -> list[tuple[Repo, int]]:
+    """A namespace's repositories with the bytes that each takes; for its members."""
+    namespace = await orgs.manage(core, actor, name, NamespaceAction.SEE_USAGE, "see its storage")
+    async with core.store.read() as conn:
+        found = await queries.repo_sizes(conn, access.visible(actor), namespace.id)
+    return [(repo, repo.size_bytes + large) for repo, large in found]
 
 
 async def limit_namespace(core: Core, actor: Actor, name: str, limits: Limits | None) -> None:

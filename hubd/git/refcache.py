@@ -37,6 +37,10 @@ class RefCache:
         self._reading: dict[tuple[Path, int], asyncio.Task[Refs]] = {}
         self._count = 0
 
+    def knows(self, path: Path) -> bool:
+        """Whether the repository was read and nothing has changed since."""
+        return path in self._known
+
     async def get(self, path: Path) -> Refs:
         """The refs of the repository now."""
         known = self._known.get(path)

@@ -10,7 +10,8 @@ from typing import BinaryIO
 from aiohttp import web
 
 from hubd.core.download import File, close
-from hubd.http.context import core_of
+from hubd.http.context import core_of, stranger
+from hubd.types import Channel
 
 PIECE = 1024 * 1024
 
@@ -69,14 +70,23 @@ async def send(
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{source.size}"
     response.content_length = end - start
+    if request.method == "HEAD" or end == start:
+        await response.prepare(request)
+        return response
+    who = request.get("actor") or stranger(request, Channel.API)
+    async with core_of(request).limits.download(who):
+        return await _send_body(request, response, source, start, end)
+
+
+async def _send_body(
+    request: web.Request, response: web.StreamResponse, source: Bytes, start: int, end: int
+) -> web.StreamResponse:
     pieces = None
-    if request.method != "HEAD" and source.file is None and end > start:
+    if source.file is None:
         # The first piece before the head: a source that fails is still an honest status.
         pieces = source.read(start, end)
         first = await anext(pieces, b"")
     await response.prepare(request)
-    if request.method == "HEAD" or end == start:
-        return response
     try:
         if source.file is not None:
             await _send_file(request, source.file, start, end)

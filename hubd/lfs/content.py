@@ -42,7 +42,9 @@ async def links(lfs: Lfs, repo_id: int, oids: Iterable[str]) -> dict[str, Link]:
 
 async def link(lfs: Lfs, repo_id: int, oid: str) -> Link:
     """A repository's object; raises ``NotFound``."""
-    found = (await links(lfs, repo_id, [oid])).get(oid)
+    found = (await lfs.store.remembered(objects.links, repo_id, (oid,))).get(oid)
+    if found is None or not found.is_fresh:
+        found = (await links(lfs, repo_id, [oid])).get(oid)
     if found is None:
         raise NotFound("This repository has no such object.")
     return found

@@ -336,6 +336,12 @@ def _fetches(
     return {name: [fetch(name, *span) for span in found] for name, found in spans.items()}
 
 
+async def hash_of(lfs: Lfs, oid: str) -> str | None:
+    """As ``hashes``, for one object that is asked for often."""
+    found = await lfs.store.remembered(xet.files, (oid,))
+    return found[oid].hash if oid in found else None
+
+
 async def hashes(lfs: Lfs, oids: Collection[str]) -> dict[str, str]:
     """What Xet clients call those of these objects that are held as chunks, by SHA-256."""
     async with lfs.store.read() as conn:

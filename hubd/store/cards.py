@@ -27,6 +27,9 @@ class Card(msgspec.Struct, frozen=True):
     pipeline_tag: str | None = None
     library_name: str | None = None
     sdk: str | None = None
+    # What the heads of a model's files say; both have a ``total`` of parameters.
+    safetensors: dict[str, Any] | None = None
+    gguf: dict[str, Any] | None = None
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -50,6 +53,11 @@ async def put(conn: Connection, repo_id: int, commit: str, seen_at: float, card:
     rows = [{"repo_id": repo_id, "tag": tag} for tag in sorted({t[:MAX_TAG] for t in card.tags})]
     if rows:
         await conn.execute(sa.insert(_tags), rows)
+
+
+async def forget(conn: Connection, repo_id: int) -> None:
+    """Have the card read anew before it is shown in a list again."""
+    await conn.execute(sa.delete(_table).where(_table.c.repo_id == repo_id))
 
 
 async def of(conn: Connection, repo_ids: Collection[int]) -> dict[int, Row]:
@@ -84,6 +92,18 @@ def tagged_like(word: str) -> sa.ColumnElement[bool]:
     """A predicate on ``repos``: a tag of its card has this word, given in lower case, in it."""
     found = sa.func.lower(_tags.c.tag).contains(word, autoescape=True)
     return sa.exists().where(_tags.c.repo_id == _repos.c.id, found)
+
+
+def sized(least: int | None, most: int | None) -> sa.ColumnElement[bool]:
+    """A predicate on ``repos``: a model with at least and at most so many parameters."""
+    total = sa.func.coalesce(
+        *(
+            sa.cast(_table.c.card[(kind, "total")].as_string(), sa.BigInteger)
+            for kind in ("safetensors", "gguf")
+        )
+    )
+    within = [total >= (least or 0)] + ([total <= most] if most is not None else [])
+    return sa.exists().where(_table.c.repo_id == _repos.c.id, *within)
 
 
 async def tags(

@@ -11,9 +11,9 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from hubd import procs
 from hubd.errors import Busy, Conflict, HubError, Unavailable
-from hubd.store import driver, migrations
+from hubd.store import driver, memory, migrations
+from hubd.store.memory import Memory, Seen
 
 Connection = AsyncConnection
 T = TypeVar("T")
@@ -41,6 +42,9 @@ class Store:
         self._writer = writer
         self._reader = reader
         self.dialect = writer.dialect.name
+        self._memory = Memory()
+        for engine in {writer.sync_engine, reader.sync_engine}:
+            memory.watch(engine)
 
     @classmethod
     async def open(cls, url: str) -> Store:
@@ -101,6 +105,27 @@ class Store:
                     await conn.execution_options(isolation_level="AUTOCOMMIT")
                 yield conn
 
+    async def remembered(self, work: Callable[..., Awaitable[T]], *args: Hashable) -> T:
+        """What ``work(conn, *args)`` reads, read again only after a commit that may change it.
+
+        ``work`` is a function of a module and does nothing but SQL. That nothing was found is kept
+        like the rest, so that what is hidden takes no less time than what is not there.
+        """
+        key = (work, *args)
+        known = self._memory.recall(key)
+        if known is not None:
+            return cast("T", known[0])
+        commits = self._memory.commits
+        async with self.read() as conn:
+            with Seen(conn) as seen:
+                found = await work(conn, *args)
+        self._memory.keep(key, found, seen.read, commits)
+        return found
+
+    def forget(self) -> None:
+        """Read everything anew; for when somebody else wrote to the database."""
+        self._memory.forget()
+
     async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run ``work`` in one transaction: all of it or nothing, whatever interrupts it.
 
@@ -121,8 +146,13 @@ class Store:
                 async with self._writer.connect() as conn:
                     if self.dialect != "sqlite":
                         await conn.execution_options(isolation_level="REPEATABLE READ")
-                    async with conn.begin():
-                        return await work(conn)
+                    with Seen(conn) as seen:
+                        try:
+                            async with conn.begin():
+                                return await work(conn)
+                        finally:
+                            # Also after an error: a commit may have come through all the same.
+                            self._memory.changed(seen.changed)
             except DBAPIError as error:
                 last = attempt == _RETRIES - 1
                 if last or _sqlstate(error) not in _SERIALIZATION:

@@ -187,16 +187,19 @@ async def visible_repos(
     namespace_id: int | None = None,
     search: str = "",
     tags: Sequence[str] = (),
+    parameters: tuple[int | None, int | None] | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
 ) -> tuple[list[Repo], str | None]:
     """A page of repositories under a predicate, and the mark of the next page.
 
-    ``sort`` is ``name``, or ``updated``, ``created`` or ``likes``, highest first; the mark is
-    how many come before the next page.
+    ``parameters``: the least and the most that a model has. ``sort`` is ``name``, or ``updated``,
+    ``created`` or ``likes``, highest first; the mark is how many come before the next page.
     """
     wanted = _wanted(type, namespace_id, search, tags)
+    if parameters is not None:
+        wanted.append(cards.sized(*parameters))
     query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, *wanted)
     offset = int(after) if after is not None and after.isdigit() else 0
     found = many(
@@ -313,6 +316,25 @@ async def large_files(
         )
         for row in await conn.execute(query)
     ]
+
+
+async def repo_sizes(
+    conn: Connection, visible: sa.ColumnElement[bool], namespace_id: int
+) -> list[tuple[Repo, int]]:
+    """A namespace's repositories under a predicate, with the bytes of the large files of each."""
+    links = schema.object_links
+    large = (
+        sa.select(sa.func.coalesce(sa.func.sum(links.c.size), 0))
+        .where(links.c.repo_id == _repos.c.id)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(*labelled(list(repos.columns()), "r_"), large.label("large"))
+        .select_from(repos.JOIN)
+        .where(visible, _repos.c.namespace_id == namespace_id)
+        .order_by(_repos.c.id)
+    )
+    return [(prefixed(Repo, row, "r_"), int(row.large)) for row in await conn.execute(query)]
 
 
 class Holding(msgspec.Struct, frozen=True):

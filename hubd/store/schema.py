@@ -1,4 +1,7 @@
-"""All tables but Xet's (``schema_xet``). Times are UTC epoch seconds; ids are never used twice."""
+"""All tables but those of ``schema_xet``, ``schema_models`` and ``schema_oauth``.
+
+Times are UTC epoch seconds; ids are never used twice.
+"""
 
 from __future__ import annotations
 

@@ -82,6 +82,12 @@ async def revoke(conn: Connection, user_id: int, token_id: int) -> bool:
     return done.rowcount > 0
 
 
+async def revoke_all(conn: Connection, token_ids: Sequence[int]) -> None:
+    """End these tokens."""
+    live = sa.and_(_table.c.id.in_(token_ids), _table.c.revoked_at.is_(None))
+    await conn.execute(sa.update(_table).where(live).values(revoked_at=now()))
+
+
 async def touch(conn: Connection, token_id: int, at: float) -> None:
     """Remember the last use."""
     await conn.execute(sa.update(_table).where(_table.c.id == token_id).values(last_used_at=at))

@@ -24,6 +24,9 @@ _TITLES = {
 
 async def tell(request: web.Request, error: HubError) -> web.StreamResponse:
     """The page of an error; who must sign in is brought there."""
+    if "Authorization" in request.headers:
+        # A program, at one of the addresses that take its token.
+        return plain_error(error)
     visit = request.get("visit")
     if not isinstance(visit, Visit):
         try:

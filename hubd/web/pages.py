@@ -17,6 +17,7 @@ from hubd.web import (
     errorpages,
     files,
     lists,
+    oauth,
     raw,
     refs,
     settings,
@@ -45,6 +46,7 @@ def add_to(app: web.Application) -> None:
     app.router.add_post("/-/login", page(signin.login, own_csrf=True))
     _add(app, "POST", "/-/logout", signin.logout)
     _add_account(app)
+    _add_apps(app)
     _add(app, "GET", "/", lists.home)
     for name in ("models", "datasets", "spaces", "codes"):
         _add(app, "GET", f"/{name}", lists.of_type)
@@ -85,6 +87,21 @@ def _add_account(app: web.Application) -> None:
         _add(app, method, path, handler, sign_in=True)
 
 
+def _add_apps(app: web.Application) -> None:
+    """Pages on apps that people sign in to with their account here."""
+    for method, path, handler in (
+        ("GET", "/oauth/authorize", oauth.show_consent),
+        ("POST", "/oauth/authorize", oauth.consent),
+        ("GET", "/-/device", oauth.show_device),
+        ("POST", "/-/device", oauth.answer_device),
+        ("GET", "/-/account/apps", oauth.show_apps),
+        ("POST", "/-/account/apps", oauth.add_app),
+        ("POST", "/-/account/apps/remove", oauth.remove_app),
+        ("POST", "/-/account/apps/end", oauth.end_grant),
+    ):
+        _add(app, method, path, handler, sign_in=True)
+
+
 def _add_repositories(app: web.Application) -> None:
     _add(app, "GET", _REPO, repo_page(files.home, verb=False))
     for verb, handler, needs_rest in (
@@ -96,7 +113,7 @@ def _add_repositories(app: web.Application) -> None:
         if not needs_rest:
             _add(app, "GET", f"{_REPO}/{verb}", repo_page(handler))
         _add(app, "GET", f"{_REPO}/{verb}{_REST}", repo_page(handler))
-    _add(app, "GET", f"{_REPO}/raw{_REST}", repo_page(raw.raw, head=False))
+    _add(app, "GET", f"{_REPO}/raw{_REST}", repo_page(raw.raw, head=False), token=True)
     _add(app, "POST", f"{_REPO}/like", repo_page(files.like, head=False), sign_in=True)
     _add(app, "GET", f"{_REPO}/branches", repo_page(refs.branches))
     _add(app, "POST", f"{_REPO}/branches", repo_page(refs.change), sign_in=True)

@@ -19,7 +19,7 @@ from yarl import URL
 from hubd.core import identity
 from hubd.core.context import Core
 from hubd.errors import Denied, HubError, Invalid, SignInNeeded, TooLarge
-from hubd.http.context import client_address, core_of, is_secure, public_url, request_id
+from hubd.http.context import actor_of, client_address, core_of, is_secure, public_url, request_id
 from hubd.types import Actor, Channel
 from hubd.web import csrf
 from hubd.web.templating import PAGES
@@ -152,15 +152,20 @@ def page(
     sign_in: bool = False,
     own_csrf: bool = False,
     multipart: bool = False,
+    token: bool = False,
 ) -> Handler:
     """A page handler as aiohttp calls it.
 
     With ``sign_in`` nobody comes in without a session; with ``own_csrf`` the handler checks the
-    form's token itself, as the sign-in page does; with ``multipart`` it reads the form, too.
+    form's token itself, as the sign-in page does; with ``multipart`` it reads the form, too;
+    ``token``: programs may come with one of theirs.
     """
 
     @wraps(handler)
     async def guarded(request: web.Request) -> web.StreamResponse:
+        if token and "Authorization" in request.headers:
+            actor = await actor_of(request, Channel.API)
+            return await handler(Visit(request, core_of(request), actor))
         visit = await visit_of(request)
         request["visit"] = visit
         if request.method == "POST":

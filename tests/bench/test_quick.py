@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import servers
+from benchmarks import hubapi, servers
 from tests.hubproc import ROOT
 
 ROWS = (
@@ -49,6 +49,12 @@ def test_every_row_is_measured_and_nothing_stays_behind(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     printed = {line.split("  ")[0].strip() for line in done.stdout.splitlines()}
     assert set(ROWS) <= printed, done.stdout
+    assert "HEAD resolve a second of one core (" in done.stdout
+    assert "GET resolve a second of one core (" in done.stdout
+    if hubapi.CLIENT.exists():
+        assert "snapshot of 20 small files" in printed
+        assert "create_commit of 5 files: " in done.stdout
+        assert "list_repo_tree of 500 files: " in done.stdout
     assert "daemon memory, most ever held:" in done.stdout
     assert "8 large transfers at once: daemon memory" in done.stdout
     assert "lfs upload http, 1 file: server processor" in done.stdout

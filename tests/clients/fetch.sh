@@ -33,8 +33,21 @@ fetch_python() {
     printf '%s\n' "$want" >"$venv/stamp"
 }
 
+# Beside the list: the registry's usual build brings gigabytes for graphics cards. Where it has one
+# for the processor alone, that is taken; elsewhere the tests of models are skipped.
+fetch_torch() {
+    python=build/clients/ml/bin/python
+    $python -c 'import torch' 2>/dev/null && return
+    $python -m pip install -qq --disable-pip-version-check --dry-run --no-deps --report - \
+        torch==2.13.0 2>/dev/null | grep -q '"version": "[0-9.]*+cpu"' || return
+    $python -m pip install -qq --disable-pip-version-check torch==2.13.0
+}
+
 fetch_git_lfs || printf 'hubd: git-lfs 3.6 cannot be fetched; its tests are skipped\n' >&2
-for name in python hf2 csghub "$@"; do
+for name in python hf2 data csghub "$@"; do
     fetch_python "$name" ||
         printf 'hubd: the clients of %s.txt cannot be fetched; their tests are skipped\n' "$name" >&2
 done
+case " $* " in
+*" ml "*) fetch_torch || printf 'hubd: there is no PyTorch for processors; its tests are skipped\n' >&2 ;;
+esac

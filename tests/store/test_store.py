@@ -10,7 +10,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from hubd.errors import Conflict
-from hubd.store import migrations, namespaces, pushes, queries, repos, schema, schema_xet, users
+from hubd.store import (
+    migrations,
+    namespaces,
+    pushes,
+    queries,
+    repos,
+    schema,
+    schema_models,
+    schema_oauth,
+    schema_xet,
+    users,
+)
 from hubd.store.engine import Connection, Store
 from hubd.store.migrations import alembic_runner
 from hubd.store.pushes import RefMove
@@ -93,7 +104,10 @@ async def test_a_cancelled_writer_leaves_no_transaction_open(store: Store) -> No
 
 async def test_revisions_make_what_the_schema_says(store: Store) -> None:
     def differences(conn: sa.Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(conn), schema_xet.metadata))
+        assert schema_models.model_facts.metadata is schema.metadata
+        assert schema_oauth.oauth_apps.metadata is schema.metadata
+        assert schema_xet.xorbs.metadata is schema.metadata
+        return list(compare_metadata(MigrationContext.configure(conn), schema.metadata))
 
     async with store.read() as conn:
         assert await conn.run_sync(differences) == []

@@ -14,6 +14,7 @@ from hubd.http.api.endpoint import REPO, Endpoint
 from hubd.http.api.table import ENDPOINTS
 from tests.apiclient import PREFIX, Api, Reply, basic
 from tests.apiworld import FULL, World, public_key
+from tests.formkit import Browser, hidden
 
 SECRET = "/repos/model/ada/secret"
 _numbers = itertools.count()
@@ -109,6 +110,7 @@ BODIES: dict[str, object] = {
     "set_admin": {"is_admin": True},
     "add_key": {"key": "ssh-ed25519 x"},
     "add_token": {"scope": "admin"},
+    "add_app": {"name": "evil"},
     "add_user_key": {"key": "ssh-ed25519 x"},
     "add_user_token": {"scope": "admin"},
     "create_org": {"name": "evil"},
@@ -191,6 +193,10 @@ def test_T03_a_token_limited_elsewhere_is_a_strangers(hub: World, endpoint: Endp
 # T05: an id of somebody else's.
 
 MAKERS: dict[str, Callable[[World, Api, str], int]] = {
+    "/namespaces/{namespace}/apps/{id}": lambda hub, api, repo: _id(
+        api, f"/namespaces/{repo.split('/')[3]}/apps", {"name": "x"}, "app"
+    ),
+    "/me/grants/{id}": lambda hub, api, repo: _grant(hub, api),
     "/me/keys/{id}": lambda _h, api, _r: _id(api, "/me/keys", {"key": public_key()}, "key"),
     "/me/tokens/{id}": lambda _h, api, _r: _id(api, "/me/tokens", {}, "token"),
     "/me/sessions/{id}": lambda hub, api, _r: _session(hub, api),
@@ -222,6 +228,20 @@ def _deleted(api: Api, repo: str) -> int:
     assert api.post("/repos", {"type": kind, "namespace": namespace, "name": name}).status == 201
     assert api.delete(f"/repos/{kind}/{namespace}/{name}").status == 204
     return int(api.get(f"/namespaces/{namespace}/trash").json[0]["id"])
+
+
+def _grant(hub: World, api: Api) -> int:
+    """Let a device in as the account; the id of what it may."""
+    name = api.get("/me").json["user"]["name"]
+    given = {"password": "correct horse", "must_change": False}
+    assert hub.root.put(f"/users/{name}/password", given).status == 204
+    form = urlencode({"client_id": "26be6b09-91c5-47da-9861-d2d2bb7a7e36"}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    waiting = hub.nobody.send("POST", "/oauth/device", data=form, headers=headers).json
+    browser = Browser.signed_in(hub.hub.http, name, "correct horse")
+    page = browser.get(f"/-/device?user_code={waiting['user_code']}")
+    assert browser.post("/-/device", {**hidden(page), "answer": "allow"}).status == 303
+    return int(api.get("/me/grants").json[0]["id"])
 
 
 def _session(hub: World, api: Api) -> int:

@@ -8,11 +8,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.apiclient import Api
 from tests.hubkit import Repo, World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
@@ -207,6 +211,48 @@ def test_storage_is_shown_and_limited(walk: Walk, site: Site) -> None:
     name = f"guild{walk.page.evaluate('innerWidth')}"
     hub.admin("org", "add", name, "--owner", "ada")
     assert "No large file yet" in walk.go(f"/-/organizations/{name}").inner_text("#storage")
+
+
+class _App(BaseHTTPRequestHandler):
+    """Where an app waits for the answer."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"let in")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def test_an_app_and_a_device_are_let_in(walk: Walk, site: Site) -> None:
+    hub = site.world.hub
+    ada = Api(hub.http, hub.token("ada", "admin"))
+    body = {"name": "App", "redirect_uris": ["http://127.0.0.1/back"], "public": True}
+    client_id = ada.post("/namespaces/ada/apps", body).json["app"]["client_id"]
+    _sign_in(walk)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _App) as app:
+        Thread(target=app.serve_forever, daemon=True).start()
+        back = f"http://127.0.0.1:{app.server_port}/back"
+        asks = {"client_id": client_id, "redirect_uri": back, "response_type": "code"}
+        pkce = {"code_challenge": "x" * 43, "code_challenge_method": "S256", "state": "s"}
+        page = walk.go("/oauth/authorize?" + urlencode({**asks, **pkce}))
+        page.click("button[value=allow]")
+        page.wait_for_url(f"{back}?code=*")
+        assert page.inner_text("body") == "let in"
+        app.shutdown()
+    # A browser that goes to an app asks it for an icon, too.
+    walk.said.clear()
+    form = urlencode({"client_id": "26be6b09-91c5-47da-9861-d2d2bb7a7e36"}).encode()
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    waiting = Api(hub.http).send("POST", "/oauth/device", data=form, headers=sent).json
+    page = walk.go("/-/device")
+    page.fill("[name=user_code]", waiting["user_code"].lower())
+    page.click("main button")
+    page.click("button[value=allow]")
+    page.wait_for_url("**/-/device?done=device-in")
+    walk.check("device")
+    assert "App" in walk.go("/-/account/apps").inner_text("main")
 
 
 def test_every_kind_of_file_has_a_fitting_page(walk: Walk, site: Site) -> None:

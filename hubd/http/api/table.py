@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hubd.http.api import (
+    apps,
     audit,
     changes,
     content,
@@ -20,6 +21,7 @@ from hubd.http.api.endpoint import Endpoint
 ENDPOINTS: list[Endpoint] = [
     *users.ENDPOINTS,
     *credentials.ENDPOINTS,
+    *apps.ENDPOINTS,
     *orgs.ENDPOINTS,
     *repos.ENDPOINTS,
     *rights.ENDPOINTS,

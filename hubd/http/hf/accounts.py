@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubd.core import accounts, credentials, orgs, overview
+from hubd.core import accounts, credentials, orgs, overview, storage
 from hubd.core.rows import Namespace, Token
 from hubd.errors import NotFound
 from hubd.http.hf.endpoint import Call, Endpoint, Page
@@ -12,13 +12,14 @@ from hubd.http.hf.shapes import (
     OrgOf,
     OrgOverview,
     Person,
+    RepoStorage,
     UserOverview,
     WhoAmI,
     row_id,
     shown_name,
     when,
 )
-from hubd.types import RepoType, Role, Scope
+from hubd.types import RepoType, Role, Scope, Visibility
 
 _ROLES = {Role.ADMIN: "admin", Role.WRITE: "write", Role.READ: "read"}
 
@@ -113,7 +114,30 @@ async def members(call: Call) -> Page:
     return Page(people, str(start + limit) if len(found) > start + limit else None)
 
 
+async def repositories(call: Call) -> Page:
+    """The repositories of the account or of an organization, with what each takes of the disk."""
+    owner = call.request.match_info.get("org") or (await accounts.me(call.core, call.actor)).name
+    found = await storage.of_repos(call.core, call.actor, owner)
+    total = sum(size for _, size in found) or 1
+    start, limit = call.number("cursor", 0, 10**9), call.number("limit", 500, 500)
+    part = [
+        RepoStorage(
+            id=repo.ref.repo_id,
+            type=repo.type.value,
+            updated_at=when(repo.updated_at),
+            visibility="public" if repo.visibility is Visibility.PUBLIC else "private",
+            storage=size,
+            storage_percent=100 * size / total,
+        )
+        for repo, size in found[start : start + limit]
+    ]
+    return Page(part, str(start + limit) if len(found) > start + limit else None)
+
+
+_REPOSITORIES = "/settings/repositories"
 ENDPOINTS = [
+    Endpoint("GET", "/api" + _REPOSITORIES, repositories, "My repositories and their sizes"),
+    Endpoint("GET", "/api/organizations/{org}" + _REPOSITORIES, repositories, "An organization's"),
     Endpoint("GET", "/api/whoami-v2", whoami, "The account behind the token"),
     Endpoint("GET", "/api/users/{user}/overview", user, "What is shown of a user"),
     Endpoint("GET", "/api/organizations/{org}/overview", org, "What is shown of an organization"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType, field
 
-from hubd.core import cards, listing, overview
+from hubd.core import cards, listing, models, overview
 from hubd.core.browse import At, EmptyRepoError
 from hubd.core.overview import Facts
 from hubd.errors import Invalid, NotFound, RepoNotFound
@@ -52,6 +53,8 @@ _SORTS = {
 }
 # Parameters that name a tag, and the prefix it has.
 _TAG_PARAMETERS = {"pipeline_tag": "", "library": "", "tags": "", "filter": ""}
+_SIZE = re.compile(r"(?P<side>min|max):(?P<number>\d{1,18}(?:\.\d{1,9})?)(?P<unit>[KMBTkmbt]?)")
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _PAGE = 100
 _MOST = 1000
 
@@ -82,6 +85,8 @@ class RepoInfo(Shape, frozen=True, kw_only=True):
     config: dict[str, Any] | UnsetType = UNSET
     description: str | UnsetType = UNSET
     sdk: str | UnsetType = UNSET
+    safetensors: dict[str, Any] | UnsetType = UNSET
+    gguf: dict[str, Any] | UnsetType = UNSET
     used_storage: int | UnsetType = UNSET
     siblings: list[Sibling] | UnsetType = UNSET
     security_repo_status: dict[str, Any] | UnsetType = UNSET
@@ -110,6 +115,8 @@ def _shape(facts: Facts, **more: Any) -> RepoInfo:
         config=dict(facts.config) if is_model and facts.config else UNSET,
         description=repo.description or UNSET if repo.type is RepoType.DATASET else UNSET,
         sdk=card.sdk or UNSET,
+        safetensors=card.safetensors or UNSET,
+        gguf=card.gguf or UNSET,
         **more,
     )
 
@@ -167,6 +174,7 @@ async def list_repos(call: Call) -> Page:
             namespace=call.text("author") or None,
             search=" ".join(call.words("search")),
             tags=_wanted_tags(call),
+            parameters=_wanted_size(call),
             sort=_sort(call),
             after=call.text("cursor") or None,
             limit=max(1, limit),
@@ -187,6 +195,21 @@ def _wanted_tags(call: Call) -> Sequence[str]:
     return tags[:20]
 
 
+def _wanted_size(call: Call) -> tuple[int | None, int | None] | None:
+    """``min:6B,max:128B``, of which either may be left out; raises ``Invalid``."""
+    text = call.text("num_parameters")
+    if not text:
+        return None
+    bounds: dict[str, int] = {}
+    for part in text.split(","):
+        found = _SIZE.fullmatch(part.strip())
+        if found is None or found["side"] in bounds:
+            raise Invalid("num_parameters is like min:6B,max:128B.")
+        number = float(found["number"]) * _UNITS[found["unit"].upper()]
+        bounds[found["side"]] = round(min(number, 2.0**62))
+    return bounds.get("min"), bounds.get("max")
+
+
 def _sort(call: Call) -> str:
     asked = call.text("sort")
     if asked and asked not in _SORTS:
@@ -204,6 +227,22 @@ async def _listed(call: Call, facts: Facts, *, with_siblings: bool) -> RepoInfo:
     if call.flag("cardData") or call.flag("full") or call.words("expand"):
         return info
     return msgspec.structs.replace(info, card_data=UNSET)
+
+
+class ShardedHeads(Shape, frozen=True, kw_only=True):
+    """The index of a sharded model without its map, which the heads repeat, and the heads."""
+
+    index: dict[str, msgspec.Raw]
+    headers: dict[str, msgspec.Raw]
+
+
+async def sharded_heads(call: Call) -> ShardedHeads | web.Response:
+    """The heads of all shards of a model at its main branch."""
+    at = await call.at("main")
+    if at.found.moved:
+        return moved(call, call.ref, at.found.repo.ref)
+    index, heads = await models.headers(call.core, at, call.name("path"))
+    return ShardedHeads(index={"metadata": index.metadata}, headers=heads)
 
 
 async def tags_by_type(call: Call) -> dict[str, list[Tag]]:
@@ -226,6 +265,12 @@ ENDPOINTS = [
     Endpoint("GET", "/api/" + TYPES, list_repos, "List repositories"),
     Endpoint("GET", "/api/{types:models|datasets}-tags-by-type", tags_by_type, "All tags"),
     Endpoint("GET", "/api/" + TYPES + "/{name}", no_namespace, "A name without an owner"),
+    Endpoint(
+        "GET",
+        REPO.replace(TYPES, "{types:models}") + "/safetensors-metadata/{path:.+}",
+        sharded_heads,
+        "The heads of a sharded model's files",
+    ),
     Endpoint("GET", REPO, get_info, "What a repository is"),
     Endpoint("GET", REPO + "/revision/{rev}", get_info_at, "What it is at a revision"),
 ]

@@ -162,6 +162,17 @@ class Person(Shape, frozen=True, kw_only=True):
     type: str = "user"
 
 
+class RepoStorage(Shape, frozen=True, kw_only=True):
+    """What a repository takes; ``storage`` in bytes."""
+
+    id: str
+    type: str
+    updated_at: str
+    visibility: str
+    storage: int
+    storage_percent: float
+
+
 class OrgOf(Shape, frozen=True, kw_only=True):
     """An organization that somebody belongs to."""
 

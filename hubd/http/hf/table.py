@@ -6,6 +6,7 @@ from hubd.http.hf import (
     accounts,
     discussions,
     info,
+    oauth,
     refs,
     repos,
     resolve,
@@ -24,7 +25,6 @@ _JOBS = not_built("Jobs are not run")
 _BUCKETS = not_built("Buckets are not there")
 _FOLLOWING = not_built("Following is not there")
 _PAPERS = not_built("Papers are not there")
-_SIGN_IN = not_built("Signing in by a browser from a client is not possible")
 _REST = "{rest:(?:/.*)?}"
 _SPACE = "/api/spaces/{namespace}/{name}"
 _SPACE_CALLS = (
@@ -52,7 +52,6 @@ NOT_BUILT = [
     Endpoint("*", "/api/buckets" + _REST, _BUCKETS, "Buckets"),
     Endpoint("*", "/api/kernels" + _REST, not_built("Kernels are not there"), "Kernels"),
     Endpoint("GET", "/api/{rest:daily_papers|papers/.+}", _PAPERS, "Papers"),
-    Endpoint("POST", "/oauth/{rest:device|token}", _SIGN_IN, "Device sign-in"),
 ]
 # In this order: the first that fits answers.
 ENDPOINTS: list[Endpoint] = [
@@ -64,6 +63,7 @@ ENDPOINTS: list[Endpoint] = [
     *xet.ENDPOINTS,
     *discussions.ENDPOINTS,
     *social.ENDPOINTS,
+    *oauth.ENDPOINTS,
     Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),
     *NOT_BUILT,
     *info.ENDPOINTS,

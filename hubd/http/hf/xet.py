@@ -44,11 +44,11 @@ async def hashes(call: Call, entries: Sequence[Entry]) -> dict[str, str]:
 
 async def headers(call: Call, ref: RepoRef, commit: str, entry: Entry) -> dict[str, str]:
     """What turns a download of this file into one of chunks, in clients that can."""
-    found = await hashes(call, [entry])
-    if not found or entry.lfs is None:
+    found = await xet.hash_of(call.core.lfs, entry.lfs.oid) if entry.lfs is not None else None
+    if found is None:
         return {}
     url = f"{call.endpoint}/api/{ref.type}s/{ref.repo_id}/xet-read-token/{commit}"
-    return {"X-Xet-Hash": found[entry.lfs.oid], "Link": f'<{url}>; rel="xet-auth"'}
+    return {"X-Xet-Hash": found, "Link": f'<{url}>; rel="xet-auth"'}
 
 
 ENDPOINTS = [
