@@ -104,7 +104,7 @@ def many_refs(path: Path, refs: int) -> Path:
     def write(out: Writer) -> None:
         for number in range(1, branches + 1):
             main = number == branches
-            ref = "refs/heads/main" if main else f"refs/heads/work/{number:05d}"
+            ref = "refs/heads/main" if main else f"refs/heads/topic-{number:05d}"
             parent = (f":{chance.randrange(max(1, number - 50), number)}",) if number > 1 else ()
             _commit(out, ref, number, f"Work {number}", parent)
             _file(out, f"notes/{number % 100:02d}.txt", _lines(chance, 3))

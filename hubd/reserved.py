@@ -11,8 +11,9 @@ from hubd.errors import Invalid
 ROUTES = frozenset(
     """
     - api csg hf ms v1 v2 oauth uploads xet account settings login logout join new search
-    models datasets spaces codes mcps skills collections organizations users docs static healthz
-    readyz metrics robots.txt favicon.ico sitemap.xml .well-known datasets-server lfs resolve
+    models datasets spaces codes mcps mcpservers skills collections organizations users docs static
+    healthz readyz metrics robots.txt favicon.ico sitemap.xml .well-known datasets-server lfs
+    resolve
     """.split()  # noqa: SIM905
 )
 # Words that people would take for the hub itself or its operators.

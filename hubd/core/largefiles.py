@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
-import hashlib
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from hubd.blobs.base import PIECE
 from hubd.core import repos
 from hubd.core.browse import EmptyRepoError
 from hubd.core.browse import at as commit_at
@@ -173,35 +169,6 @@ def _is_binary(sample: bytes) -> bool:
         # The last character may have been cut.
         return error.start < len(sample) - 3
     return False
-
-
-async def from_disk(
-    core: Core, actor: Actor, ref: RepoRef, revision: str | None, path: str, file: Path
-) -> AddFile | AddLarge:
-    """A file on the hub's disk as a change; a large one is stored and linked now."""
-    size, sample, oid = await asyncio.to_thread(_measured, file)
-    wanted = Wanted(path, size, sample)
-    _, (planned,) = await plan(core, actor, ref, revision, [wanted])
-    if not planned.large:
-        return AddFile(path, file)
-    repo = (await repos.find(core, actor, ref, RepoAction.PUSH)).repo
-    await content.receive(core.lfs, repo, actor.user_id, oid, size, _pieces(file))
-    return AddLarge(path, oid, size)
-
-
-def _measured(file: Path) -> tuple[int, bytes, str]:
-    """Size, first bytes and SHA-256."""
-    with file.open("rb") as source:
-        sample = source.read(512)
-        source.seek(0)
-        oid = hashlib.file_digest(source, "sha256").hexdigest()
-        return source.tell(), sample, oid
-
-
-async def _pieces(file: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(file.open, "rb") as source:
-        while piece := await asyncio.to_thread(source.read, PIECE):
-            yield piece
 
 
 async def _content_at(batch: Batch, commit: str, path: RepoPath) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from hubd.core import browse, commits, discussions, push, repos
@@ -69,8 +71,21 @@ async def open_pull(
     if head is not None:
         start = (await browse.at(core, actor, ref, head)).commit
     pull = await discussions.start(core, actor, found, title, body, base=base_ref)
-    await _make_ref(core, actor, found, pull, start)
+    async with closed_if_refused(core, actor, ref, pull):
+        await _make_ref(core, actor, found, pull, start)
     return pull
+
+
+@asynccontextmanager
+async def closed_if_refused(
+    core: Core, actor: Actor, ref: RepoRef, pull: Discussion
+) -> AsyncIterator[None]:
+    """Around what a new pull request needs: one that fails in it is not left open and empty."""
+    try:
+        yield
+    except BaseException:
+        await discussions.set_status(core, actor, ref, pull.num, "closed")
+        raise
 
 
 async def _make_ref(core: Core, actor: Actor, found: Found, pull: Discussion, oid: str) -> None:

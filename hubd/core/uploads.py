@@ -50,7 +50,7 @@ class Inbox:
         try:
             async for piece in pieces:
                 await quota.require_disk(self._core.lfs, len(piece))
-                sample = sample or piece[:_SAMPLE]
+                sample += piece[: max(0, _SAMPLE - len(sample))]
                 size += len(piece)
                 await asyncio.to_thread(digest.update, piece)
                 await asyncio.to_thread(file.write, piece)
@@ -118,9 +118,6 @@ async def commit_to_new_pull(
         raise Invalid("A commit needs a message.")
     title = message.strip().splitlines()[0][: discussions.MAX_TITLE]
     pull = await pulls.open_pull(core, actor, ref, title, base=base, head=parent)
-    try:
+    async with pulls.closed_if_refused(core, actor, ref, pull):
         made = await commit(core, actor, ref, changed, message, branch=pull.ref, parent=parent)
-    except BaseException:
-        await discussions.set_status(core, actor, ref, pull.num, "closed")
-        raise
     return pull, made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from hubd.core.download import File, close
+from hubd.errors import Invalid
 from hubd.http.context import core_of, stranger
 from hubd.types import Channel
 
@@ -135,10 +136,37 @@ async def _send_file(request: web.Request, path: str, start: int, end: int) -> N
 
 async def body(request: web.Request) -> AsyncIterator[bytes]:
     """The request's body as it comes; a client that sends nothing for a while is given up."""
+    async for piece in _coming(request, request.content.read):
+        yield piece
+
+
+async def parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    """The parts of a form, each to be read with ``part``; raises ``Invalid`` or ``ValueError``."""
+    idle = core_of(request).config.idle_timeout
+    reader = await request.multipart()
+    while True:
+        async with asyncio.timeout(idle):
+            found = await reader.next()
+        if found is None:
+            return
+        if not isinstance(found, BodyPartReader):
+            raise Invalid("A form in a form is not understood.")
+        yield found
+
+
+async def part(request: web.Request, sent: BodyPartReader) -> AsyncIterator[bytes]:
+    """A part of a form as it comes; as for ``body``."""
+    async for piece in _coming(request, sent.read_chunk):
+        yield piece
+
+
+async def _coming(
+    request: web.Request, read: Callable[[int], Awaitable[bytes]]
+) -> AsyncIterator[bytes]:
     idle = core_of(request).config.idle_timeout
     while True:
         async with asyncio.timeout(idle):
-            piece = await request.content.read(PIECE)
+            piece = await read(PIECE)
         if not piece:
             return
-        yield piece
+        yield bytes(piece)

@@ -5,7 +5,6 @@ The forms come as multipart, which neither grows a text nor has to be held in me
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -135,9 +134,8 @@ async def _read(draft: Draft, form: dict[str, str], box: uploads.Inbox | None) -
     if request.content_type != "multipart/form-data":
         raise Invalid("The form was not sent as a browser sends it.")
     try:
-        reader = await request.multipart()
-        async for part in reader:
-            if not isinstance(part, BodyPartReader) or not part.name:
+        async for part in ranges.parts(request):
+            if not part.name:
                 raise Invalid("The form cannot be read.")
             if _TOKEN not in form and part.name != _TOKEN:
                 raise Invalid("The form does not begin with its token.")
@@ -148,7 +146,7 @@ async def _read(draft: Draft, form: dict[str, str], box: uploads.Inbox | None) -
                     raise TooLarge(f"At most {_MAX_FILES} files at once.")
                 name = part.filename.replace("\\", "/").lstrip("/")
                 path = RepoPath.parse(f"{draft.path}/{name}".lstrip("/"))
-                await box.take(path, _pieces(part))
+                await box.take(path, ranges.part(request, part))
     except ValueError:
         raise Invalid("The form cannot be read.") from None
     if _TOKEN not in form:
@@ -157,7 +155,7 @@ async def _read(draft: Draft, form: dict[str, str], box: uploads.Inbox | None) -
 
 async def _read_field(draft: Draft, form: dict[str, str], part: BodyPartReader) -> None:
     data = bytearray()
-    async for piece in _pieces(part):
+    async for piece in ranges.part(draft.place.visit.request, part):
         data += piece
         if len(data) > _MAX_FIELD or len(form) >= _MAX_FIELDS:
             raise TooLarge("The form is too large.")
@@ -165,11 +163,6 @@ async def _read_field(draft: Draft, form: dict[str, str], part: BodyPartReader) 
     if part.name == _TOKEN:
         check_token(draft.place.visit, text)
     form[str(part.name)] = text
-
-
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while piece := await part.read_chunk(ranges.PIECE):
-        yield piece
 
 
 def _changes(draft: Draft) -> tuple[list[commits.Change], RepoPath]:

@@ -15,6 +15,7 @@ from hubd.git import diff
 from hubd.git.diff import Diff, Limits
 from hubd.git.process import Git
 from hubd.git.treewalk import Change
+from hubd.procs import Child
 from tests.git.making import Content, Repository
 
 
@@ -218,6 +219,14 @@ async def test_a_difference_that_takes_too_long_shows_what_is_known(
     git: Git, repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tip = repo.commit({"a": b"1\n"})
+    read = Child.read
+
+    async def waits(child: Child, size: int) -> bytes:
+        # A git that is done before it is read would never be late.
+        await asyncio.sleep(0)
+        return await read(child, size)
+
+    monkeypatch.setattr(Child, "read", waits)
     monkeypatch.setattr(asyncio, "timeout", lambda _: asyncio.timeout_at(0))
     found = await diff.diff(git, repo.path, None, tip)
     assert found.files_total == 0 or found.files[0].truncated

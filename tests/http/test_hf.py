@@ -217,6 +217,15 @@ def test_a_commit_that_the_checks_refuse_says_all(world: World, fresh: Fresh) ->
     assert "win.txt" in said
 
 
+def test_a_pull_request_that_the_checks_refuse_is_not_left_open(world: World, fresh: Fresh) -> None:
+    repo = made(world, fresh("hf"))
+    assert commit(world, repo, header(), file("a.txt", b"1")).status == 200
+    lines = [file("Twin.txt", b"1"), file("twin.txt", b"2")]
+    refused(commit(world, repo, header(), *lines, rev="main?create_pr=1"), 422)
+    listed = ask(world.ada, "GET", f"/api/models/{repo}/discussions").json["discussions"]
+    assert [(one["isPullRequest"], one["status"]) for one in listed] == [(True, "closed")]
+
+
 def test_an_old_name_leads_to_the_new_one(world: World, fresh: Fresh) -> None:
     repo = made(world, fresh("hf"))
     assert commit(world, repo, header(), file("a b.txt", b"x")).status == 200

@@ -163,7 +163,17 @@ def test_T35_slow_clients_are_given_up_and_others_served(short: World, objects: 
             auth,
             "Content-Type: application/x-git-receive-pack-request",
         ),
+        "a form without its end": head(
+            f"POST /api/v1/models/{repo.path}/upload_file",
+            "Content-Length: 1000",
+            auth,
+            'Content-Type: multipart/form-data; boundary="x"',
+        ),
     }
+    kinds["a file without its end"] = kinds["a form without its end"] + (
+        b'--x\r\nContent-Disposition: form-data; name="file_path"\r\n\r\na\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhalf'
+    )
     socks = []
     for data in kinds.values():
         for _ in range(20):

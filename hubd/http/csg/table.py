@@ -14,7 +14,8 @@ _MIRRORS = not_built("Mirrors are not there")
 _COLLECTIONS = not_built("Collections are not there")
 _TYPES = not_built("Repositories of this type are not there")
 _TALK = not_built("Discussions are not there in CSGHub's form")
-_ADMIN = not_built("This is not done by CSGHub's calls")
+_ADMIN = not_built("This call of CSGHub's is not answered")
+_JUDGES = not_built("Models are not evaluated")
 _SPACE_CALLS = "run|stop|wakeup|status|logs"
 
 NOT_BUILT = [
@@ -41,8 +42,11 @@ NOT_BUILT = [
         not_built("Tables are not shown"),
         "Tables of a dataset",
     ),
-    Endpoint("GET", f"/user/{{user}}/{{call:run|finetune}}{_REST}", _RUNS, "What a user runs"),
-    Endpoint("*", f"/{{call:runtime_framework|evaluations|finetunes}}{_REST}", _TUNES, "Jobs"),
+    Endpoint("GET", f"/user/{{user}}/run{_REST}", _RUNS, "What a user runs"),
+    Endpoint("GET", f"/user/{{user}}/finetune{_REST}", _TUNES, "What a user trains"),
+    Endpoint("*", f"/runtime_framework{_REST}", _RUNS, "Inference"),
+    Endpoint("*", f"/evaluations{_REST}", _JUDGES, "Evaluations"),
+    Endpoint("*", f"/finetunes{_REST}", _TUNES, "Fine-tuning"),
     Endpoint("*", f"/{{call:mirror|sync|lfs_sync}}{_REST}", _MIRRORS, "Mirrors"),
     Endpoint("*", f"/dataflow{_REST}", not_built("Data is not processed"), "Data processing"),
     Endpoint("*", f"/{{call:collections|prompts}}{_REST}", _COLLECTIONS, "Collections"),

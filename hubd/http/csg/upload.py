@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from aiohttp import BodyPartReader
 
-from hubd.core import commits, largefiles, repos
+from hubd.core import commits, repos, uploads
 from hubd.core.browse import EmptyRepoError
 from hubd.errors import Conflict, Invalid, TooLarge
 from hubd.http import ranges
@@ -74,11 +73,12 @@ async def commit(call: Call) -> None:
     await _admit(call)
     async with drafting(call.core) as draft:
         body = draft.folder / "body"
-        await _spool(ranges.body(call.request), body, call.core.config.push_limit)
+        await _spool(_limited(ranges.body(call.request), call.core.config.push_limit), body)
         asked = await asyncio.to_thread(_parsed, body)
         for change in asked.files:
             await _add(draft, change)
-        await _commit(call, draft, asked.message, await upload.branch(call, call.name("rev")))
+        branch = await upload.branch(call, call.name("rev"))
+        await _commit(call, draft.changes, asked.message, branch)
 
 
 async def _admit(call: Call) -> None:
@@ -87,14 +87,19 @@ async def _admit(call: Call) -> None:
     await quota.require_disk(call.core.lfs, call.request.content_length or 0)
 
 
-async def _spool(pieces: AsyncIterator[bytes], path: Path, limit: int) -> None:
-    """What comes, to disk; raises ``TooLarge``."""
+async def _limited(pieces: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """What comes, as long as it is not too much; raises ``TooLarge``."""
     size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"At most {limit} bytes at once.")
+        yield piece
+
+
+async def _spool(pieces: AsyncIterator[bytes], path: Path) -> None:
     with await asyncio.to_thread(path.open, "wb") as file:
         async for piece in pieces:
-            size += len(piece)
-            if size > limit:
-                raise TooLarge(f"At most {limit} bytes at once.")
             await asyncio.to_thread(file.write, piece)
 
 
@@ -127,12 +132,14 @@ async def _add_content(draft: Draft, path: str, content: str) -> None:
         await draft.add_bytes(path, data)
 
 
-async def _commit(call: Call, draft: Draft, message: str, branch: str | None) -> None:
+async def _commit(
+    call: Call, changes: Sequence[commits.Change], message: str, branch: str | None
+) -> None:
     await commits.commit(
         call.core,
         call.actor,
         call.ref,
-        draft.changes,
+        changes,
         message or "Update files",
         branch=branch,
         must_exist=True,
@@ -149,7 +156,8 @@ def _edit(
         branch = await _branch(call, asked)
         async with drafting(call.core) as draft:
             await change(draft, call.name("path"), asked)
-            await _commit(call, draft, asked.message or f"Change {call.name('path')}", branch)
+            message = asked.message or f"Change {call.name('path')}"
+            await _commit(call, draft.changes, message, branch)
 
     return edit
 
@@ -181,40 +189,28 @@ async def upload_file(call: Call) -> None:
     if not call.request.content_type.startswith("multipart/"):
         raise Invalid("The body must be multipart/form-data.")
     fields: dict[str, str] = {}
-    async with drafting(call.core) as draft:
-        spooled = draft.folder / "file"
+    async with uploads.inbox(call.core, call.actor, call.ref) as box:
         try:
-            reader = await call.request.multipart()
-            async for part in reader:
-                if not isinstance(part, BodyPartReader):
-                    raise Invalid("A form in a form is not understood.")
+            async for part in ranges.parts(call.request):
+                pieces = ranges.part(call.request, part)
                 if part.name == "file":
-                    await _spool(_pieces(call, part), spooled, call.core.config.push_limit)
+                    path = fields.get("file_path", "").strip("/").removeprefix("./")
+                    await box.take(path, _limited(pieces, call.core.config.push_limit))
                     break
-                fields[part.name or ""] = await _field(call, part)
+                fields[part.name or ""] = await _field(pieces)
         except ValueError as error:
             raise Invalid("The form cannot be read.") from error
-        if not spooled.exists() or "file_path" not in fields:
+        if not box.files or not box.files[0].path:
             raise Invalid("The form must have file_path, and file as its last field.")
-        path = fields["file_path"].strip("/").removeprefix("./")
+        path = box.files[0].path
         branch = await upload.branch(call, fields.get("branch") or "main")
-        change = await largefiles.from_disk(call.core, call.actor, call.ref, branch, path, spooled)
-        draft.changes.append(change)
-        await _commit(call, draft, fields.get("message") or f"Upload {path}", branch)
+        changes = await uploads.changes(call.core, call.actor, call.ref, branch, box.files)
+        await _commit(call, changes, fields.get("message") or f"Upload {path}", branch)
 
 
-async def _pieces(call: Call, part: BodyPartReader) -> AsyncIterator[bytes]:
-    while True:
-        async with asyncio.timeout(call.core.config.idle_timeout):
-            piece = await part.read_chunk(256 * 1024)
-        if not piece:
-            return
-        yield bytes(piece)
-
-
-async def _field(call: Call, part: BodyPartReader) -> str:
+async def _field(pieces: AsyncIterator[bytes]) -> str:
     data = bytearray()
-    async for piece in _pieces(call, part):
+    async for piece in pieces:
         data += piece
         if len(data) > _MAX_FIELD:
             raise TooLarge("A field of the form is too large.")

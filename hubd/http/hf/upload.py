@@ -326,7 +326,8 @@ async def _commit_to_new_pull(call: Call, draft: Draft) -> Committed:
         if isinstance(error, RevisionNotFound) or type(error) is not NotFound:
             raise
         raise RevisionNotFound(error.message) from error
-    done = await _commit_to(call, draft, pull.ref)
+    async with pulls.closed_if_refused(call.core, call.actor, call.ref, pull):
+        done = await _commit_to(call, draft, pull.ref)
     url = f"{call.url(call.ref)}/discussions/{pull.num}"
     return msgspec.structs.replace(done, pull_request_url=url)
 
