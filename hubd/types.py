@@ -40,6 +40,22 @@ class Visibility(enum.StrEnum):
     PRIVATE = "private"
 
 
+class Gate(enum.StrEnum):
+    """Whether who may see a repository must ask for its files, and who answers."""
+
+    OFF = "off"
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+class RequestState(enum.StrEnum):
+    """Where somebody's request for the files of a gated repository stands."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
 class Role(enum.IntEnum):
     """What an account may do in a namespace or repository; a higher role includes the lower."""
 
@@ -130,7 +146,10 @@ class RepoAction(enum.StrEnum):
     """What is done to one repository."""
 
     READ = "read"
+    FETCH = "fetch"
     PUSH = "push"
+    ASK_ACCESS = "ask_access"
+    ANSWER_REQUESTS = "answer_requests"
     DISCUSS = "discuss"
     MODERATE = "moderate"
     MANAGE_SETTINGS = "manage_settings"

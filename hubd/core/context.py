@@ -47,6 +47,11 @@ class Core:
     stopping: bool = False
 
     @property
+    def origin(self) -> str:
+        """The public address of the hub, for texts that no request has to do with."""
+        return (self.config.public_urls or [self.http_url])[0].rstrip("/")
+
+    @property
     def repos_dir(self) -> Path:
         """The folder below which all repositories lie."""
         return self.config.data / "repos"

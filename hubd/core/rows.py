@@ -5,6 +5,7 @@ from __future__ import annotations
 from hubd.store.audit import Entry as AuditEntry
 from hubd.store.cards import Card
 from hubd.store.discussions import Discussion, Event
+from hubd.store.gates import AccessRequest
 from hubd.store.keys import Key
 from hubd.store.likes import Liked, Liker
 from hubd.store.namespaces import Namespace
@@ -17,6 +18,7 @@ from hubd.store.tokens import Token
 from hubd.store.users import User
 
 __all__ = [
+    "AccessRequest",
     "AuditEntry",
     "Card",
     "Discussion",

@@ -13,7 +13,7 @@ from hubd.store import schema
 from hubd.store.engine import Connection
 from hubd.store.orgs import Member
 from hubd.store.rows import inserted, many, now, one
-from hubd.types import RepoRef, RepoType, Role, Visibility
+from hubd.types import Gate, RepoRef, RepoType, Role, Visibility
 
 _table = schema.repos
 _redirects = schema.repo_redirects
@@ -30,6 +30,7 @@ class Repo(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     visibility: Visibility
+    gate: Gate
     default_branch: str
     object_format: str
     description: str
@@ -148,6 +149,11 @@ async def _set(conn: Connection, repo_id: int, **values: object) -> None:
 async def set_visibility(conn: Connection, repo_id: int, visibility: Visibility) -> None:
     """Change who may read."""
     await _set(conn, repo_id, visibility=visibility.value)
+
+
+async def set_gate(conn: Connection, repo_id: int, gate: Gate) -> None:
+    """Change whether its files must be asked for."""
+    await _set(conn, repo_id, gate=gate.value)
 
 
 async def set_archived(conn: Connection, repo_id: int, at: float | None) -> None:

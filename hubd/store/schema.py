@@ -1,4 +1,7 @@
-"""All tables but Xet's (``schema_xet``). Times are UTC epoch seconds; ids are never used twice."""
+"""All tables but those of ``schema_xet`` and ``schema_social``.
+
+Times are UTC epoch seconds; ids are never used twice.
+"""
 
 from __future__ import annotations
 
@@ -96,6 +99,7 @@ repos = sa.Table(
     sa.Column("name", sa.String(96), nullable=False),
     sa.Column("name_fold", sa.String(96), nullable=False),
     sa.Column("visibility", sa.String(16), nullable=False),
+    sa.Column("gate", sa.String(8), nullable=False, server_default="off"),
     sa.Column("default_branch", sa.String(200), nullable=False),
     sa.Column("object_format", sa.String(8), nullable=False),
     sa.Column("description", sa.String(500), nullable=False),

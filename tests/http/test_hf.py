@@ -370,7 +370,6 @@ def test_what_is_not_built_says_so(world: World) -> None:
         ("GET", "/api/buckets/ada/x"),
         ("GET", "/api/spaces/ada/full/runtime"),
         ("GET", "/api/settings/webhooks"),
-        ("GET", "/api/models/ada/full/user-access-request/pending"),
     ):
         assert "yet" in refused(ask(world.ada, method, path), 501)
 

@@ -12,7 +12,7 @@ from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
 from hubd.http.api.shapes import Answer, Mark, Name, Request, Time, maybe_when, when
 from hubd.http.context import public_url
 from hubd.names import MAX_REF_BYTES
-from hubd.types import RepoRef, RepoType, Visibility
+from hubd.types import Gate, RepoRef, RepoType, Visibility
 
 Description = Annotated[str, Meta(max_length=500)]
 Branch = Annotated[str, Meta(min_length=1, max_length=MAX_REF_BYTES)]
@@ -27,6 +27,7 @@ class RepoAnswer(Answer, frozen=True, kw_only=True):
     path: str
     description: str
     visibility: Visibility
+    gate: Gate
     archived: bool
     default_branch: str
     object_format: str
@@ -86,6 +87,7 @@ def _repo_answer(call: Call, repo: Repo) -> RepoAnswer:
         path=path,
         description=repo.description,
         visibility=repo.visibility,
+        gate=repo.gate,
         archived=repo.archived_at is not None,
         default_branch=repo.default_branch,
         object_format=repo.object_format,

@@ -24,7 +24,7 @@ from hubd.http.hf.endpoint import (
     names_of,
     selected,
 )
-from hubd.http.hf.shapes import Shape, Sibling, Tag, row_id, sibling, when
+from hubd.http.hf.shapes import Shape, Sibling, Tag, gated, row_id, sibling, when
 from hubd.types import RepoType, Visibility
 
 _COMMON = """
@@ -67,7 +67,7 @@ class RepoInfo(Shape, frozen=True, kw_only=True):
     created_at: str
     private: bool
     visibility: str
-    gated: bool = False
+    gated: str | bool = False
     disabled: bool = False
     downloads: int = 0
     downloads_all_time: int | UnsetType = UNSET
@@ -100,6 +100,7 @@ def _shape(facts: Facts, **more: Any) -> RepoInfo:
         created_at=when(repo.created_at),
         private=repo.visibility is not Visibility.PUBLIC,
         visibility=repo.visibility.value,
+        gated=gated(repo.gate),
         likes=facts.likes,
         tags=card.tags,
         pipeline_tag=card.pipeline_tag or UNSET,

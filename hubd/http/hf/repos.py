@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hubd.core import accounts, commits, repos
+from hubd.core import accounts, commits, gates, repos
 from hubd.core.largefiles import ATTRIBUTES, FIRST_ATTRIBUTES
 from hubd.core.rows import Repo
 from hubd.errors import Conflict, Denied, HubError, Invalid, NotBuilt
 from hubd.http.api.endpoint import json_response
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
-from hubd.http.hf.shapes import RepoCreated, row_id
-from hubd.types import RepoAction, RepoRef, RepoType, Visibility
+from hubd.http.hf.shapes import RepoCreated, gated, row_id
+from hubd.types import Gate, RepoAction, RepoRef, RepoType, Visibility
 
 _SDKS = {"gradio", "streamlit", "docker", "static"}
 
@@ -131,18 +131,28 @@ async def move(call: Call) -> None:
 async def settings(call: Call) -> dict[str, Any]:
     """Change who may read a repository."""
     asked = await call.body(Settings)
-    if asked.gated not in {None, False}:
-        raise NotBuilt("Gated access is not there on this hub yet.")
+    gate = _gate(asked.gated)
     visibility = _visibility(asked.private, asked.visibility)
     if visibility is not None:
         await repos.set_visibility(call.core, call.actor, call.ref, visibility)
+    if gate is not None:
+        await gates.set_gate(call.core, call.actor, call.ref, gate)
     repo = (await repos.find(call.core, call.actor, call.ref)).repo
-    return {"private": repo.visibility is not Visibility.PUBLIC, "gated": False}
+    return {"private": repo.visibility is not Visibility.PUBLIC, "gated": gated(repo.gate)}
+
+
+def _gate(asked: object) -> Gate | None:
+    gates_by_word = {None: None, False: Gate.OFF, "auto": Gate.AUTO, "manual": Gate.MANUAL}
+    if not (asked is None or asked is False or isinstance(asked, str)) or (
+        asked not in gates_by_word
+    ):
+        raise Invalid('The gate is "auto", "manual" or false.')
+    return gates_by_word[asked]
 
 
 async def may_read(call: Call) -> None:
-    """Whether the caller may read."""
-    await repos.find(call.core, call.actor, call.ref)
+    """Whether the caller may read, files too."""
+    await repos.find(call.core, call.actor, call.ref, RepoAction.FETCH)
 
 
 async def may_write(call: Call) -> None:

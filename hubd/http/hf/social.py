@@ -34,25 +34,27 @@ async def unlike(call: Call) -> None:
     await overview.like(call.core, call.actor, call.ref, likes_it=False)
 
 
-def _part(call: Call) -> tuple[int, int]:
+def part(call: Call) -> tuple[int, int]:
+    """Where a part of a list begins, and its length."""
     return call.number("cursor", 0, 10**9), max(1, call.number("limit", _PAGE, 1000))
 
 
-def _page(items: list[Any], start: int, limit: int) -> Page:
+def page(items: list[Any], start: int, limit: int) -> Page:
+    """A part of a list, of which one more item than the limit was asked for."""
     return Page(items[:limit], str(start + limit) if len(items) > limit else None)
 
 
 async def likers(call: Call) -> Page:
     """Who likes a repository."""
-    start, limit = _part(call)
+    start, limit = part(call)
     found = await overview.likers(call.core, call.actor, call.ref, start=start, limit=limit + 1)
     people = [Person(user=one.name, fullname=one.full_name or one.name) for one in found]
-    return _page(people, start, limit)
+    return page(people, start, limit)
 
 
 async def liked(call: Call) -> Page:
     """What a user likes."""
-    start, limit = _part(call)
+    start, limit = part(call)
     name = call.name("user")
     found = await overview.liked(call.core, call.actor, name, start=start, limit=limit + 1)
     shown = [
@@ -62,7 +64,7 @@ async def liked(call: Call) -> Page:
         )
         for one in found
     ]
-    return _page(shown, start, limit)
+    return page(shown, start, limit)
 
 
 async def validate_yaml(call: Call) -> web.Response:

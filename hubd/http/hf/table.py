@@ -5,6 +5,7 @@ from __future__ import annotations
 from hubd.http.hf import (
     accounts,
     discussions,
+    gates,
     info,
     refs,
     repos,
@@ -16,7 +17,6 @@ from hubd.http.hf import (
 )
 from hubd.http.hf.endpoint import REPO, Call, Endpoint, not_built
 
-_GATES = not_built("Gated access is not there")
 _COLLECTIONS = not_built("Collections are not there")
 _WEBHOOKS = not_built("Webhooks are not there")
 _SPACES = not_built("Spaces are not run")
@@ -38,7 +38,6 @@ async def telemetry(_call: Call) -> None:
 
 
 NOT_BUILT = [
-    Endpoint("*", REPO + "/user-access-request/{rest:.+}", _GATES, "Requests for access"),
     Endpoint("POST", REPO + "/duplicate", not_built("Duplicating is not there"), "Duplicate"),
     Endpoint("*", REPO + "/lfs-files" + _REST, not_built("This is not there"), "Large files"),
     Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
@@ -63,6 +62,7 @@ ENDPOINTS: list[Endpoint] = [
     *upload.ENDPOINTS,
     *xet.ENDPOINTS,
     *discussions.ENDPOINTS,
+    *gates.ENDPOINTS,
     *social.ENDPOINTS,
     Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),
     *NOT_BUILT,

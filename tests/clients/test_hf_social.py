@@ -1,0 +1,126 @@
+"""What people have to do with each other, by huggingface_hub: gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.hfkit import VERSIONS, HfClient
+from tests.clients.kit import Place
+from tests.hubproc import Hub
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder: Path = tmp_path_factory.mktemp("hfsocial")
+    with Hub(folder / "hub" / "data", log_format="json", api_rate="100000/minute") as hub:
+        place = Place(hub, folder)
+        place.ask("user.add", name="bob")
+        place.ask("org.add", name="acme", owner="ada")
+        yield place
+
+
+@pytest.fixture(params=VERSIONS)
+def ada(place: Place, request: pytest.FixtureRequest) -> HfClient:
+    return HfClient(place, request.param, place.fresh(), place.token)
+
+
+@pytest.fixture
+def bob(place: Place, ada: HfClient) -> HfClient:
+    token = str(place.ask("token.add", user="bob", scope="write"))
+    return HfClient(place, ada.version, place.fresh(), token)
+
+
+def made(ada: HfClient, *options: str) -> str:
+    """A new repository, with one file."""
+    name = f"ada/{ada.folder.name}"
+    extra = "".join(f", {option}" for option in options)
+    ada.run(
+        f"api.create_repo(repo{extra})\n"
+        "api.upload_file(path_or_fileobj=b'hello', path_in_repo='a/small.txt', repo_id=repo)",
+        repo=name,
+    )
+    return name
+
+
+def test_gated_access(place: Place, ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada)
+    ada.run("api.update_repo_settings(repo, gated='manual')", repo=repo)
+    nobody = HfClient(place, ada.version, place.fresh(), "")
+    for who in (bob, nobody):
+        who.run(
+            """
+            assert api.model_info(repo).gated == "manual"
+            assert "a/small.txt" in api.list_repo_files(repo)
+            error = refused(GatedRepoError, lambda: hf_hub_download(repo, "a/small.txt"))
+            assert "is restricted" in str(error), error
+            refused(GatedRepoError, lambda: snapshot_download(repo))
+            refused(GatedRepoError, lambda: api.auth_check(repo))
+            refused(HfHubHTTPError, lambda: api.list_pending_access_requests(repo)
+                    and list(api.list_pending_access_requests(repo)))
+            """,
+            repo=repo,
+        )
+    bob.run(
+        """
+        import json, urllib.request
+        url = f"{os.environ['HF_ENDPOINT']}/api/hub/v1/repos/model/{repo}/access-form"
+        headers = {"Authorization": f"Bearer {os.environ['HF_TOKEN']}"}
+        headers["Content-Type"] = "application/json"
+        asked = urllib.request.urlopen(urllib.request.Request(url, b"{}", headers))
+        assert json.load(asked) == {"state": "pending"}
+        error = refused(GatedRepoError, lambda: hf_hub_download(repo, "a/small.txt"))
+        assert "awaits a review" in str(error), error
+        """,
+        repo=repo,
+    )
+    ada.run(
+        """
+        (asked,) = api.list_pending_access_requests(repo)
+        assert (asked.username, asked.status, asked.fields) == ("bob", "pending", None)
+        api.accept_access_request(repo, "bob")
+        error = refused(HfHubHTTPError, lambda: api.accept_access_request(repo, "bob"))
+        assert error.response.status_code == 404
+        assert not list(api.list_pending_access_requests(repo))
+        assert [r.username for r in api.list_accepted_access_requests(repo)] == ["bob"]
+        """,
+        repo=repo,
+    )
+    bob.run(
+        "assert open(hf_hub_download(repo, 'a/small.txt')).read() == 'hello'; api.auth_check(repo)",
+        repo=repo,
+    )
+
+
+def test_gated_access_is_given_and_taken_back(place: Place, ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada)
+    nobody = HfClient(place, ada.version, place.fresh(), "")
+    ada.run(
+        "api.update_repo_settings(repo, gated='auto'); api.grant_access(repo, 'bob')", repo=repo
+    )
+    ada.run(
+        """
+        api.reject_access_request(repo, "bob", rejection_reason="no")
+        assert [r.username for r in api.list_rejected_access_requests(repo)] == ["bob"]
+        api.cancel_access_request(repo, "bob")
+        assert [r.username for r in api.list_pending_access_requests(repo)] == ["bob"]
+        """,
+        repo=repo,
+    )
+    bob.run(
+        "refused(GatedRepoError, lambda: get_hf_file_metadata(hf_hub_url(repo, 'a/small.txt')))",
+        repo=repo,
+    )
+    ada.run(
+        """
+        api.grant_access(repo, "bob")
+        refused(HfHubHTTPError, lambda: api.grant_access(repo, "bob"))
+        refused(HfHubHTTPError, lambda: api.grant_access(repo, "nobody-here"))
+        api.update_repo_settings(repo, gated=False)
+        refused(HfHubHTTPError, lambda: api.grant_access(repo, "bob"))
+        """,
+        repo=repo,
+    )
+    nobody.run("hf_hub_download(repo, 'a/small.txt')", repo=repo)
