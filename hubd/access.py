@@ -92,6 +92,7 @@ NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
 # Whether only administrators of the hub may, and the least token scope.
 HUB_RULES: Mapping[HubAction, tuple[bool, Scope]] = {
     HubAction.MANAGE_OWN_ACCOUNT: (False, Scope.ADMIN),
+    HubAction.MANAGE_WEBHOOKS: (False, Scope.WRITE),
     HubAction.CREATE_ORG: (False, Scope.WRITE),
     HubAction.MANAGE_USERS: (True, Scope.ADMIN),
     HubAction.READ_AUDIT: (True, Scope.ADMIN),

@@ -128,6 +128,7 @@ class HubAction(enum.StrEnum):
     CREATE_ORG = "create_org"
     READ_AUDIT = "read_audit"
     MANAGE_STORAGE = "manage_storage"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 class NamespaceAction(enum.StrEnum):

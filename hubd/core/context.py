@@ -19,6 +19,7 @@ from hubd.hooks.pipeline import Pipeline
 from hubd.lfs import Lfs
 from hubd.lfs.context import ObjectLocks
 from hubd.obs.metrics import Metrics
+from hubd.sealing import Sealer
 from hubd.store.engine import Store
 
 
@@ -34,6 +35,7 @@ class Core:
     packs: PackCache
     pipeline: Pipeline
     lfs: Lfs
+    sealer: Sealer
     limits: Limits
     rates: Rates
     metrics: Metrics

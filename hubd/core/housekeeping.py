@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from hubd.core import leftovers, maintenance, repos
+from hubd.core import deliveries, leftovers, maintenance, repos
 from hubd.core.context import Core
 from hubd.errors import HubError
 from hubd.lfs import multipart
@@ -34,6 +34,7 @@ async def housekeeping(core: Core) -> None:
                 await leftovers.sweep(core, time.time() - _HOURLY)
                 await repos.purge_trash(core)
                 await core.store.write(sessions.sweep)
+                await deliveries.sweep(core)
                 await multipart.sweep(core.lfs)
                 await core.packs.sweep()
         except (HubError, OSError) as error:

@@ -16,11 +16,19 @@ from hubd.store.rules import RefRule
 from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
+from hubd.store.webhooks import Delivery
+
+
+def row_id(number: int) -> str:
+    """A row's number as the Hub's clients and webhooks know ids: 24 hex digits."""
+    return f"{number:024x}"
+
 
 __all__ = [
     "AccessRequest",
     "AuditEntry",
     "Card",
+    "Delivery",
     "Discussion",
     "Event",
     "Key",
@@ -35,4 +43,5 @@ __all__ = [
     "Session",
     "Token",
     "User",
+    "row_id",
 ]

@@ -177,6 +177,21 @@ async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> Re
     return RepoAccess(repo, Role(row.role), bool(row.moved), request)
 
 
+async def repo_access_by_id(conn: Connection, repo_id: int, user_id: int) -> RepoAccess | None:
+    """As ``repo_access``, of a repository that is known, in the trash or not."""
+    query = sa.select(
+        *repos.columns(),
+        role_column(user_id).label("role"),
+        request_column(user_id).label("request"),
+    )
+    row = (await conn.execute(query.select_from(repos.JOIN).where(_repos.c.id == repo_id))).first()
+    repo = one(Repo, row)
+    if repo is None or row is None:
+        return None
+    request = None if row.request is None else RequestState(row.request)
+    return RepoAccess(repo, Role(row.role), moved=False, request=request)
+
+
 async def namespace_role(conn: Connection, namespace_id: int, user_id: int | None) -> Role:
     """An account's role in a namespace."""
     if user_id is None:

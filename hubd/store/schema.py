@@ -246,7 +246,7 @@ push_refs = sa.Table(
     sa.Column("applied", sa.Boolean),
 )
 
-# One row per ref that moved; later work (conversion, webhooks, indexing) starts here.
+# One row per ref that moved, and of whatever else webhooks wait for; later work starts here.
 events = sa.Table(
     "events",
     metadata,
@@ -257,10 +257,18 @@ events = sa.Table(
     sa.Column("ref", sa.String(1024), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
+    # Whether the webhooks that wait for it have their deliveries; true if none waits.
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.UniqueConstraint("kind", "push_id", "ref"),
     sqlite_autoincrement=True,
 )
 sa.Index("ix_events_repo_ref", events.c.repo_id, events.c.ref)
+sa.Index(
+    "ix_events_untold",
+    events.c.id,
+    sqlite_where=events.c.told.is_(False),
+    postgresql_where=events.c.told.is_(False),
+)
 
 audit = sa.Table(
     "audit",
@@ -427,18 +435,4 @@ card_tags = sa.Table(
     metadata,
     sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.String(200), primary_key=True, index=True),
-)
-
-likes = sa.Table(
-    "likes",
-    metadata,
-    sa.Column("user_id", _BigId, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column(
-        "repo_id",
-        _BigId,
-        sa.ForeignKey("repos.id", ondelete="CASCADE"),
-        primary_key=True,
-        index=True,
-    ),
-    sa.Column("created_at", _Time, nullable=False),
 )

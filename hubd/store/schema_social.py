@@ -1,4 +1,4 @@
-"""The tables of what people have to do with each other's repositories: gates."""
+"""The tables of what people have to do with each other's repositories: likes, gates, webhooks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ import sqlalchemy as sa
 from hubd.store.schema import _BigId, _id, _Time, _to, metadata
 
 __all__ = ["metadata"]
+
+likes = sa.Table(
+    "likes",
+    metadata,
+    sa.Column("user_id", _BigId, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "repo_id",
+        _BigId,
+        sa.ForeignKey("repos.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("created_at", _Time, nullable=False),
+)
 
 # Who asked for the files of a gated repository, or was let in unasked; what was filled in.
 access_requests = sa.Table(
@@ -25,3 +39,50 @@ access_requests = sa.Table(
     sa.UniqueConstraint("repo_id", "user_id"),
     sqlite_autoincrement=True,
 )
+
+# Where an account wants to be told; the secret is sealed.
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    _id(),
+    _to("user_id", "users.id", index=True),
+    sa.Column("url", sa.String(2000), nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("domains", sa.JSON, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What a webhook watches: a user's or organization's repositories, or one repository.
+webhook_watches = sa.Table(
+    "webhook_watches",
+    metadata,
+    _id(),
+    _to("webhook_id", "webhooks.id", index=True),
+    _to("namespace_id", "namespaces.id", null=True, index=True),
+    _to("repo_id", "repos.id", null=True, index=True),
+)
+
+# What is to be sent, and what came of it; ``payload`` is what happened, as it was then.
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    _id(),
+    _to("webhook_id", "webhooks.id"),
+    sa.Column("repo_id", _BigId, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("scope", sa.String(32), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", _Time),
+    sa.Column("status", sa.Integer),
+    sa.Column("answer", sa.String(500), nullable=False),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("finished_at", _Time),
+    sqlite_autoincrement=True,
+)
+sa.Index("ix_webhook_deliveries_due", webhook_deliveries.c.next_at)
+sa.Index("ix_webhook_deliveries_webhook", webhook_deliveries.c.webhook_id, webhook_deliveries.c.id)

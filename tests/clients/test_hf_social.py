@@ -1,4 +1,4 @@
-"""What people have to do with each other, by huggingface_hub: gates."""
+"""What people have to do with each other, by huggingface_hub."""
 
 from __future__ import annotations
 
@@ -124,3 +124,40 @@ def test_gated_access_is_given_and_taken_back(place: Place, ada: HfClient, bob: 
         repo=repo,
     )
     nobody.run("hf_hub_download(repo, 'a/small.txt')", repo=repo)
+
+
+def test_webhooks(ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada)
+    ada.run(
+        """
+        watched = [{"type": "user", "name": "bob"}, {"type": "org", "name": "acme"}]
+        made = api.create_webhook(url="https://example.org/hook", watched=watched, secret="s")
+        assert [(w.type, w.name) for w in made.watched] == [("user", "bob"), ("org", "acme")]
+        assert sorted(made.domains) == ["discussion", "repo"] and not made.disabled
+        assert made.url == "https://example.org/hook" and made.secret is None
+        changed = api.update_webhook(made.id, watched=[{"type": "model", "name": repo}])
+        assert [(w.type, w.name) for w in changed.watched] == [("model", repo)]
+        changed = api.update_webhook(made.id, url="https://example.org/x", domains=["repo"])
+        assert [(w.type, w.name) for w in changed.watched] == [("model", repo)]
+        assert (changed.url, changed.domains) == ("https://example.org/x", ["repo"])
+        assert api.disable_webhook(made.id).disabled and api.get_webhook(made.id).disabled
+        assert not api.enable_webhook(made.id).disabled
+        assert made.id in [w.id for w in api.list_webhooks()]
+        for url in ("ftp://example.org", "http://a:b@example.org"):
+            refused(BadRequestError, lambda: api.create_webhook(url=url, watched=watched))
+        print(made.id)
+        """,
+        repo=repo,
+    )
+    number = ada.run("print(api.list_webhooks()[-1].id)").strip()
+    bob.run(
+        "assert refused(HfHubHTTPError, lambda: api.get_webhook(n)).response.status_code == 404",
+        n=number,
+    )
+    ada.run(
+        """
+        api.delete_webhook(n)
+        assert refused(HfHubHTTPError, lambda: api.get_webhook(n)).response.status_code == 404
+        """,
+        n=number,
+    )

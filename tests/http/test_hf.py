@@ -369,7 +369,6 @@ def test_what_is_not_built_says_so(world: World) -> None:
         ("POST", "/api/jobs/ada"),
         ("GET", "/api/buckets/ada/x"),
         ("GET", "/api/spaces/ada/full/runtime"),
-        ("GET", "/api/settings/webhooks"),
     ):
         assert "yet" in refused(ask(world.ada, method, path), 501)
 

@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from hubd.errors import Conflict
 from hubd.store import (
+    events,
     migrations,
     namespaces,
     pushes,
@@ -129,8 +130,8 @@ async def test_a_push_is_recorded_once_with_an_event_for_each_ref(store: Store) 
         await store.write(lambda conn: pushes.finish(conn, push_id, moves[:1]))
     async with store.read() as conn:
         assert await pushes.open_intents(conn, repo_id) == []
-        assert await pushes.last_recorded(conn, repo_id, "refs/heads/a") == one
-        assert await pushes.last_recorded(conn, repo_id, "refs/heads/b") is None
+        assert await events.last_recorded(conn, repo_id, "refs/heads/a") == one
+        assert await events.last_recorded(conn, repo_id, "refs/heads/b") is None
         count = sa.select(sa.func.count()).select_from(schema.events)
         assert (await conn.execute(count)).scalar_one() == 1
 

@@ -15,6 +15,7 @@ from hubd.http.api import (
     rights,
     storage,
     users,
+    webhooks,
 )
 from hubd.http.api.endpoint import Endpoint
 
@@ -30,5 +31,6 @@ ENDPOINTS: list[Endpoint] = [
     *changes.ENDPOINTS,
     *discussions.ENDPOINTS,
     *storage.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     *audit.ENDPOINTS,
 ]

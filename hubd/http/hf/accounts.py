@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubd.core import accounts, credentials, orgs, overview
-from hubd.core.rows import Namespace, Token
+from hubd.core.rows import Namespace, Token, row_id
 from hubd.errors import NotFound
 from hubd.http.hf.endpoint import Call, Endpoint, Page
 from hubd.http.hf.shapes import (
@@ -14,7 +14,6 @@ from hubd.http.hf.shapes import (
     Person,
     UserOverview,
     WhoAmI,
-    row_id,
     shown_name,
     when,
 )

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hubd.core import gates
-from hubd.core.rows import AccessRequest
+from hubd.core.rows import AccessRequest, row_id
 from hubd.errors import Invalid
 from hubd.http.hf.endpoint import REPO, Call, Endpoint, Page
-from hubd.http.hf.shapes import Shape, number_of, row_id, when
+from hubd.http.hf.shapes import Shape, number_of, when
 from hubd.types import RequestState
 
 _REQUESTS = REPO + "/user-access-request"

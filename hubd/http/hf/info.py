@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType, field
 from hubd.core import cards, listing, overview
 from hubd.core.browse import At, EmptyRepoError
 from hubd.core.overview import Facts
+from hubd.core.rows import row_id
 from hubd.errors import Invalid, NotFound, RepoNotFound
 from hubd.http.hf.endpoint import (
     REPO,
@@ -24,7 +25,7 @@ from hubd.http.hf.endpoint import (
     names_of,
     selected,
 )
-from hubd.http.hf.shapes import Shape, Sibling, Tag, gated, row_id, sibling, when
+from hubd.http.hf.shapes import Shape, Sibling, Tag, gated, sibling, when
 from hubd.types import RepoType, Visibility
 
 _COMMON = """

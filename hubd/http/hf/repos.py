@@ -9,11 +9,11 @@ from aiohttp import web
 
 from hubd.core import accounts, commits, gates, repos
 from hubd.core.largefiles import ATTRIBUTES, FIRST_ATTRIBUTES
-from hubd.core.rows import Repo
+from hubd.core.rows import Repo, row_id
 from hubd.errors import Conflict, Denied, HubError, Invalid, NotBuilt
 from hubd.http.api.endpoint import json_response
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
-from hubd.http.hf.shapes import RepoCreated, gated, row_id
+from hubd.http.hf.shapes import RepoCreated, gated
 from hubd.types import Gate, RepoAction, RepoRef, RepoType, Visibility
 
 _SDKS = {"gradio", "streamlit", "docker", "static"}

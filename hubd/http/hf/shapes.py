@@ -276,11 +276,6 @@ def when(at: float) -> str:
     )
 
 
-def row_id(number: int) -> str:
-    """A row's number as the clients know ids: 24 hex digits."""
-    return f"{number:024x}"
-
-
 def number_of(text: str) -> int:
     """The number behind an id as the clients know it; raises ``NotFound``."""
     if not _ROW_ID.fullmatch(text):

@@ -13,12 +13,12 @@ from hubd.http.hf import (
     social,
     trees,
     upload,
+    webhooks,
     xet,
 )
 from hubd.http.hf.endpoint import REPO, Call, Endpoint, not_built
 
 _COLLECTIONS = not_built("Collections are not there")
-_WEBHOOKS = not_built("Webhooks are not there")
 _SPACES = not_built("Spaces are not run")
 _JOBS = not_built("Jobs are not run")
 _BUCKETS = not_built("Buckets are not there")
@@ -43,7 +43,6 @@ NOT_BUILT = [
     Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
     Endpoint("GET", "/api/organizations/{org}/followers", _FOLLOWING, "Followers"),
     Endpoint("*", "/api/collections" + _REST, _COLLECTIONS, "Collections"),
-    Endpoint("*", "/api/settings/webhooks" + _REST, _WEBHOOKS, "Webhooks"),
     Endpoint("*", _SPACE + f"/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space's run"),
     Endpoint("GET", "/api/spaces/{call:hardware|templates|semantic-search}", _SPACES, "Spaces"),
     Endpoint("*", "/api/jobs" + _REST, _JOBS, "Jobs"),
@@ -64,6 +63,7 @@ ENDPOINTS: list[Endpoint] = [
     *discussions.ENDPOINTS,
     *gates.ENDPOINTS,
     *social.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),
     *NOT_BUILT,
     *info.ENDPOINTS,

@@ -1,0 +1,94 @@
+"""Webhooks with their deliveries."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", BIG_ID, autoincrement=True, nullable=False)
+
+
+def _to(column: str, target: str, table: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        [column], [target], name=op.f(f"fk_{table}_{column}"), ondelete="CASCADE"
+    )
+
+
+def _key(table: str, *columns: str) -> sa.PrimaryKeyConstraint:
+    return sa.PrimaryKeyConstraint(*(columns or ("id",)), name=op.f(f"pk_{table}"))
+
+
+def _index(table: str, column: str) -> None:
+    op.create_index(op.f(f"ix_{table}_{column}"), table, [column], unique=False)
+
+
+def upgrade() -> None:
+    op.add_column(
+        "events", sa.Column("told", sa.Boolean(), nullable=False, server_default=sa.true())
+    )
+    untold = sa.text("told IS 0" if op.get_bind().dialect.name == "sqlite" else "told IS false")
+    op.create_index(
+        "ix_events_untold", "events", ["id"], sqlite_where=untold, postgresql_where=untold
+    )
+    _webhooks()
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        _id(),
+        sa.Column("user_id", BIG_ID, nullable=False),
+        sa.Column("url", sa.String(length=2000), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("domains", sa.JSON(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        _to("user_id", "users.id", "webhooks"),
+        _key("webhooks"),
+        sqlite_autoincrement=True,
+    )
+    _index("webhooks", "user_id")
+    op.create_table(
+        "webhook_watches",
+        _id(),
+        sa.Column("webhook_id", BIG_ID, nullable=False),
+        sa.Column("namespace_id", BIG_ID, nullable=True),
+        sa.Column("repo_id", BIG_ID, nullable=True),
+        _to("webhook_id", "webhooks.id", "webhook_watches"),
+        _to("namespace_id", "namespaces.id", "webhook_watches"),
+        _to("repo_id", "repos.id", "webhook_watches"),
+        _key("webhook_watches"),
+    )
+    for column in ("webhook_id", "namespace_id", "repo_id"):
+        _index("webhook_watches", column)
+    op.create_table(
+        "webhook_deliveries",
+        _id(),
+        sa.Column("webhook_id", BIG_ID, nullable=False),
+        sa.Column("repo_id", BIG_ID, nullable=False),
+        sa.Column("action", sa.String(length=16), nullable=False),
+        sa.Column("scope", sa.String(length=32), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.Double(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.String(length=500), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        _to("webhook_id", "webhooks.id", "webhook_deliveries"),
+        _key("webhook_deliveries"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_webhook_deliveries_due", "webhook_deliveries", ["next_at"])
+    op.create_index("ix_webhook_deliveries_webhook", "webhook_deliveries", ["webhook_id", "id"])
