@@ -8,7 +8,19 @@ from typing import Any
 from aiohttp import web
 
 from hubd.http.context import tell_errors
-from hubd.web import account, create, csrf, errorpages, files, gates, lists, raw, settings, signin
+from hubd.web import (
+    account,
+    copies,
+    create,
+    csrf,
+    errorpages,
+    files,
+    gates,
+    lists,
+    raw,
+    settings,
+    signin,
+)
 from hubd.web.place import repo_page
 from hubd.web.render import RENDERER, Renderer
 from hubd.web.templating import PAGES, Pages
@@ -87,6 +99,8 @@ def _add_repositories(app: web.Application) -> None:
     _add(app, "GET", f"{_REPO}/branches", repo_page(files.branches))
     _add(app, "GET", f"{_REPO}/ask-access", repo_page(gates.show))
     _add(app, "POST", f"{_REPO}/ask-access", repo_page(gates.ask), sign_in=True)
+    _add(app, "GET", f"{_REPO}/duplicate", repo_page(copies.show), sign_in=True)
+    _add(app, "POST", f"{_REPO}/duplicate", repo_page(copies.make), sign_in=True)
     _add(app, "GET", f"{_REPO}/settings", repo_page(settings.show))
     _add(app, "POST", f"{_REPO}/settings/{{section}}", repo_page(settings.change), sign_in=True)
 

@@ -161,3 +161,44 @@ def test_webhooks(ada: HfClient, bob: HfClient) -> None:
         """,
         n=number,
     )
+
+
+def test_copies(ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada, "private=True")
+    ada.run(
+        """
+        big = os.urandom(1000)
+        api.upload_file(path_or_fileobj=big, path_in_repo="big.bin", repo_id=repo)
+        api.create_tag(repo, tag="v1")
+        api.create_branch(repo, branch="side")
+        old = [c.commit_id for c in api.list_repo_commits(repo)]
+        new = api.duplicate_repo(repo, to_id=repo + "-copy")
+        assert new.repo_id == repo + "-copy", new
+        assert api.model_info(new.repo_id).private, "no more see it than the original"
+        assert [c.commit_id for c in api.list_repo_commits(new.repo_id)] == old
+        refs = api.list_repo_refs(new.repo_id)
+        assert sorted(b.name for b in refs.branches) == ["main", "side"]
+        assert [t.name for t in refs.tags] == ["v1"]
+        assert open(hf_hub_download(new.repo_id, "big.bin"), "rb").read() == big
+        refused(HfHubHTTPError, lambda: api.duplicate_repo(repo, to_id=repo + "-copy"))
+        assert api.duplicate_repo(repo, to_id=repo + "-copy", exist_ok=True).repo_id == new.repo_id
+        api.upload_file(path_or_fileobj=b"x", path_in_repo="more.txt", repo_id=new.repo_id)
+        assert not api.file_exists(repo, "more.txt")
+        """,
+        repo=repo,
+    )
+    bob.run(
+        """
+        refused(RepositoryNotFoundError, lambda: api.duplicate_repo(repo))
+        refused(HfHubHTTPError, lambda: api.duplicate_repo(repo, to_id="ada/stolen"))
+        """,
+        repo=repo,
+    )
+    ada.run(
+        """
+        api.create_repo(repo, repo_type="space", space_sdk="static")
+        new = api.duplicate_repo(repo, to_id="acme/" + repo.split("/")[1], repo_type="space")
+        assert api.space_info(new.repo_id).sdk == "static"
+        """,
+        repo=repo,
+    )

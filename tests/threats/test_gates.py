@@ -169,6 +169,38 @@ def test_a_gated_object_is_not_taken_along(world: World, gated: Gated) -> None:
         assert asked.status == 404
 
 
+def test_a_copy_takes_no_more_than_its_maker_may_have(world: World, gated: Gated) -> None:
+    """Nobody copies past a gate; what pull requests and deleted branches held stays behind."""
+    refused = gated.ours("bob", "POST", "/copies", {})
+    assert refused.status == 403
+    work = world.work()
+    work.git("fetch", "-q", gated.repo.http, "main")
+    work.git("reset", "-q", "--hard", "FETCH_HEAD")
+    hidden = work.commit({"deleted.txt": "deleted\n"})
+    assert work.push(gated.repo.http, "HEAD:refs/heads/gone").returncode == 0
+    assert work.push(gated.repo.http, ":refs/heads/gone").returncode == 0
+    made = gated.ours("ada", "POST", "/copies", {"name": f"{gated.repo.name[4:]}-copy"})
+    assert made.status == 201, made.body
+    assert made.json["gate"] == "manual"
+    path = f"ada/{made.json['name']}"
+    assert refs_of(world.hub, world.http(path))["refs/heads/main"] == gated.tip
+    clone = world.work()
+    clone.git("fetch", "-q", world.http(path), "main")
+    missing = clone.git("fetch", "-q", world.http(path), hidden, check=False)
+    assert missing.returncode != 0
+    assert ask(gated.api("ada"), "GET", f"/{path}/resolve/main/big.bin").body == gated.big.data
+    assert ask(gated.api("bob"), "GET", f"/{path}/resolve/main/big.bin").status == 403
+    assert gated.ours("ada", "POST", "/copies", {"name": made.json["name"]}).status == 409
+
+
+def test_a_copy_is_made_from_a_page(world: World, gated: Gated) -> None:
+    ada, home = signed_in(world), f"/{gated.repo.name}"
+    form = {"owner": "ada", "name": f"{gated.repo.name[4:]}-paper", "visibility": "private"}
+    done = _form(ada, f"{home}/duplicate", **form)
+    assert (done.status, done.headers["Location"]) == (303, f"/ada/{form['name']}")
+    assert _form(ada, f"{home}/duplicate", **form).status == 409
+
+
 def test_a_reader_behind_the_gate_proposes_nothing(gated: Gated) -> None:
     lines = (header(), file("x.txt", b"x"))
     path = f"/api/models/{gated.repo.name}/commit/main?create_pr=1"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from hubd.core import repos
+from hubd.core import duplicate, repos
 from hubd.core.rows import Repo
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
 from hubd.http.api.shapes import Answer, Mark, Name, Request, Time, maybe_when, when
@@ -76,6 +76,16 @@ class Move(Request, frozen=True, kw_only=True):
 
     namespace: Name | None = None
     name: Name | None = None
+
+
+class Copy(Request, frozen=True, kw_only=True):
+    """The copy to be: without a namespace in one's own, without a name under the same."""
+
+    namespace: Name | None = None
+    name: Name | None = None
+    visibility: Annotated[
+        Visibility | None, Meta(description="None: the namespace's own, and never more than here.")
+    ] = None
 
 
 def _repo_answer(call: Call, repo: Repo) -> RepoAnswer:
@@ -156,6 +166,14 @@ async def move_repo(call: Call, body: Move) -> RepoAnswer:
     return _repo_answer(call, await repos.rename(call.core, call.actor, old, new))
 
 
+async def duplicate_repo(call: Call, body: Copy) -> RepoAnswer:
+    """Make a copy: branches, tags and large files; whoever makes it must be let in by a gate."""
+    old = call.ref
+    new = RepoRef.parse(old.type, f"{body.namespace or call.actor.name}/{body.name or old.name}")
+    found = await duplicate.duplicate(call.core, call.actor, old, new, visibility=body.visibility)
+    return _repo_answer(call, found.repo)
+
+
 async def delete_repo(call: Call) -> None:
     """Put into the trash, from where an operator can restore it for a week."""
     await repos.delete(call.core, call.actor, call.ref)
@@ -167,5 +185,6 @@ ENDPOINTS = [
     Endpoint("GET", REPO, get_repo, "Get a repository"),
     Endpoint("PATCH", REPO, update_repo, "Change a repository"),
     Endpoint("DELETE", REPO, delete_repo, "Delete a repository"),
+    Endpoint("POST", REPO + "/copies", duplicate_repo, "Duplicate a repository", status=201),
     Endpoint("PUT", REPO + "/address", move_repo, "Rename or transfer a repository"),
 ]

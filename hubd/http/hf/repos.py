@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hubd.core import accounts, commits, gates, repos
+from hubd.core import accounts, commits, duplicate, gates, repos
 from hubd.core.largefiles import ATTRIBUTES, FIRST_ATTRIBUTES
 from hubd.core.rows import Repo, row_id
 from hubd.errors import Conflict, Denied, HubError, Invalid, NotBuilt
@@ -44,6 +44,14 @@ class ToMove(msgspec.Struct, rename="camel"):
     from_repo: str
     to_repo: str
     type: str | None = None
+
+
+class ToDuplicate(msgspec.Struct):
+    """The copy to make; how a Space is to run has no meaning here yet."""
+
+    repository: str
+    private: bool | None = None
+    visibility: str | None = None
 
 
 class Settings(msgspec.Struct):
@@ -91,14 +99,36 @@ async def create(call: Call) -> web.Response:
     try:
         found = await repos.create(call.core, call.actor, ref, visibility=visibility)
     except Conflict as error:
-        shown = RepoCreated(url=call.url(ref), name=ref.repo_id, id="")
-        body = msgspec.to_builtins(shown) | {"error": error.sentence}
-        headers = {"X-Error-Message": "You already created this repository."}
-        return json_response(body, error.status, headers)
+        return _exists(call, ref, error)
     await _first_commit(call, found.repo, asked.sdk)
-    repo = found.repo
+    return _made(call, found.repo)
+
+
+def _exists(call: Call, ref: RepoRef, error: Conflict) -> web.Response:
+    """Clients that do not mind read the address out of the refusal."""
+    shown = RepoCreated(url=call.url(ref), name=ref.repo_id, id="")
+    body = msgspec.to_builtins(shown) | {"error": error.sentence}
+    headers = {"X-Error-Message": "You already created this repository."}
+    return json_response(body, error.status, headers)
+
+
+def _made(call: Call, repo: Repo) -> web.Response:
     made = RepoCreated(url=call.url(repo.ref), name=repo.ref.repo_id, id=row_id(repo.id))
     return json_response(made)
+
+
+async def copy(call: Call) -> web.Response:
+    """Make a repository that begins as a copy of this one; 409 if it is there."""
+    asked = await call.body(ToDuplicate)
+    ref = await _ref(call, call.ref.type, None, asked.repository)
+    visibility = _visibility(asked.private, asked.visibility)
+    try:
+        found = await duplicate.duplicate(
+            call.core, call.actor, call.ref, ref, visibility=visibility
+        )
+    except Conflict as error:
+        return _exists(call, ref, error)
+    return _made(call, found.repo)
 
 
 async def _first_commit(call: Call, repo: Repo, sdk: str | None) -> None:
@@ -167,6 +197,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/repos/create", create, "Make a repository"),
     Endpoint("DELETE", "/api/repos/delete", delete, "Delete a repository"),
     Endpoint("POST", "/api/repos/move", move, "Rename or transfer a repository"),
+    Endpoint("POST", REPO + "/duplicate", copy, "Make a copy"),
     Endpoint("PUT", REPO + "/settings", settings, "Change who may read"),
     Endpoint("GET", REPO + "/auth-check", may_read, "Whether the caller may read"),
     Endpoint("GET", REPO + "/auth-check/write", may_write, "Whether the caller may push"),

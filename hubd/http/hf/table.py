@@ -38,7 +38,6 @@ async def telemetry(_call: Call) -> None:
 
 
 NOT_BUILT = [
-    Endpoint("POST", REPO + "/duplicate", not_built("Duplicating is not there"), "Duplicate"),
     Endpoint("*", REPO + "/lfs-files" + _REST, not_built("This is not there"), "Large files"),
     Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
     Endpoint("GET", "/api/organizations/{org}/followers", _FOLLOWING, "Followers"),
