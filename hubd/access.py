@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from hubd.errors import Denied, Gated, GatedSignIn, RepoNotFound, SignInNeeded
-from hubd.store import schema
+from hubd.store import schema, schema_social
 from hubd.store.queries import RepoAccess, request_column, role_column
 from hubd.types import (
     Actor,
@@ -82,6 +82,8 @@ REPO_RULES: Mapping[RepoAction, RepoRule] = {
 NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
     NamespaceAction.READ: (Role.NONE, Scope.READ),
     NamespaceAction.CREATE_REPO: (Role.WRITE, Scope.WRITE),
+    NamespaceAction.SEE_PRIVATE: (Role.READ, Scope.READ),
+    NamespaceAction.MANAGE_COLLECTIONS: (Role.WRITE, Scope.WRITE),
     NamespaceAction.SEE_USAGE: (Role.READ, Scope.READ),
     NamespaceAction.MANAGE_MEMBERS: (Role.ADMIN, Scope.ADMIN),
     NamespaceAction.SET_REPO_QUOTAS: (Role.ADMIN, Scope.ADMIN),
@@ -93,6 +95,7 @@ NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
 HUB_RULES: Mapping[HubAction, tuple[bool, Scope]] = {
     HubAction.MANAGE_OWN_ACCOUNT: (False, Scope.ADMIN),
     HubAction.MANAGE_WEBHOOKS: (False, Scope.WRITE),
+    HubAction.FOLLOW: (False, Scope.WRITE),
     HubAction.CREATE_ORG: (False, Scope.WRITE),
     HubAction.MANAGE_USERS: (True, Scope.ADMIN),
     HubAction.READ_AUDIT: (True, Scope.ADMIN),
@@ -271,6 +274,28 @@ def fetchable(actor: Actor) -> sa.ColumnElement[bool]:
             request_column(actor.user_id) == RequestState.ACCEPTED.value,
         )
     return sa.and_(visible(actor), sa.or_(is_open, sa.and_(_admitted(actor), let_in)))
+
+
+def visible_collection(actor: Actor) -> sa.ColumnElement[bool]:
+    """The rule for ``SEE_PRIVATE`` as a predicate on ``collections``; others are for everybody."""
+    table = schema_social.collections
+    public = table.c.private.is_(False)
+    if actor.kind is ActorKind.SYSTEM:
+        return sa.true()
+    if actor.kind is not ActorKind.USER or actor.user_id is None:
+        return public
+    limits = actor.limits
+    admitted: sa.ColumnElement[bool] = sa.true()
+    if limits.namespace_ids or limits.repo_ids:
+        admitted = table.c.namespace_id.in_(limits.namespace_ids)
+    own: sa.ColumnElement[bool] = sa.true()
+    if not actor.is_site_admin:
+        members = schema.org_members
+        orgs = sa.select(members.c.org_id).where(
+            members.c.user_id == actor.user_id, members.c.role >= Role.READ.value
+        )
+        own = sa.or_(table.c.namespace_id == actor.user_id, table.c.namespace_id.in_(orgs))
+    return sa.or_(public, sa.and_(admitted, own))
 
 
 def _admitted(actor: Actor) -> sa.ColumnElement[bool]:

@@ -129,6 +129,7 @@ class HubAction(enum.StrEnum):
     READ_AUDIT = "read_audit"
     MANAGE_STORAGE = "manage_storage"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    FOLLOW = "follow"
 
 
 class NamespaceAction(enum.StrEnum):
@@ -137,6 +138,8 @@ class NamespaceAction(enum.StrEnum):
     READ = "read"
     CREATE_REPO = "create_repo"
     SEE_USAGE = "see_usage"
+    SEE_PRIVATE = "see_private"
+    MANAGE_COLLECTIONS = "manage_collections"
     MANAGE_MEMBERS = "manage_members"
     SET_REPO_QUOTAS = "set_repo_quotas"
     RENAME = "rename"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hubd.store.audit import Entry as AuditEntry
 from hubd.store.cards import Card
+from hubd.store.collections import Collection
 from hubd.store.discussions import Discussion, Event
 from hubd.store.gates import AccessRequest
 from hubd.store.keys import Key
@@ -28,6 +29,7 @@ __all__ = [
     "AccessRequest",
     "AuditEntry",
     "Card",
+    "Collection",
     "Delivery",
     "Discussion",
     "Event",

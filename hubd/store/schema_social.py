@@ -1,4 +1,4 @@
-"""The tables of what people have to do with each other's repositories: likes, gates, webhooks."""
+"""The tables of what people have to do with each other's repositories."""
 
 from __future__ import annotations
 
@@ -86,3 +86,48 @@ webhook_deliveries = sa.Table(
 )
 sa.Index("ix_webhook_deliveries_due", webhook_deliveries.c.next_at)
 sa.Index("ix_webhook_deliveries_webhook", webhook_deliveries.c.webhook_id, webhook_deliveries.c.id)
+
+# Lists of repositories that a user or organization shows; ``mark`` ends the address.
+collections = sa.Table(
+    "collections",
+    metadata,
+    _id(),
+    _to("namespace_id", "namespaces.id", index=True),
+    sa.Column("title", sa.String(100), nullable=False),
+    sa.Column("description", sa.String(500), nullable=False),
+    sa.Column("private", sa.Boolean, nullable=False),
+    sa.Column("theme", sa.String(16), nullable=False),
+    sa.Column("mark", sa.String(24), nullable=False, unique=True),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("updated_at", _Time, nullable=False, index=True),
+    sa.UniqueConstraint("namespace_id", "title"),
+    sqlite_autoincrement=True,
+)
+
+# What a collection lists: a repository or another collection.
+collection_items = sa.Table(
+    "collection_items",
+    metadata,
+    _id(),
+    _to("collection_id", "collections.id"),
+    _to("repo_id", "repos.id", null=True, index=True),
+    _to("nested_id", "collections.id", null=True, index=True),
+    sa.Column("note", sa.String(500), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.UniqueConstraint("collection_id", "repo_id"),
+    sa.UniqueConstraint("collection_id", "nested_id"),
+    sqlite_autoincrement=True,
+)
+
+collection_votes = sa.Table(
+    "collection_votes",
+    metadata,
+    sa.Column("user_id", _BigId, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "collection_id",
+        _BigId,
+        sa.ForeignKey("collections.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+)

@@ -202,3 +202,89 @@ def test_copies(ada: HfClient, bob: HfClient) -> None:
         """,
         repo=repo,
     )
+
+
+def test_collections(place: Place, ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada)
+    secret = made(HfClient(place, ada.version, place.fresh(), place.token), "private=True")
+    title = f"My list {ada.folder.name}"
+    ada.run(
+        """
+        one = api.create_collection(title, namespace="ada", description="Said", private=True)
+        assert one.slug.startswith("ada/my-list-") and one.private and one.items == []
+        again = refused(HfHubHTTPError, lambda: api.create_collection(title, namespace="ada"))
+        assert again.response.status_code == 409
+        assert api.create_collection(title, namespace="ada", exists_ok=True).slug == one.slug
+        api.add_collection_item(one.slug, repo, "model", note="first")
+        full = api.add_collection_item(one.slug, secret, "model")
+        assert [(i.item_id, i.note) for i in full.items] == [(repo, "first"), (secret, None)]
+        error = refused(HfHubHTTPError, lambda: api.add_collection_item(one.slug, repo, "model"))
+        assert error.response.status_code == 409
+        assert len(api.add_collection_item(one.slug, repo, "model", exists_ok=True).items) == 2
+        other = api.create_collection(title + " too", namespace="acme")
+        nested = api.add_collection_item(one.slug, other.slug, "collection").items[-1]
+        assert (nested.item_type, nested.item_id) == ("collection", other.slug)
+        api.update_collection_item(one.slug, nested.item_object_id, position=0, note="up")
+        items = api.get_collection(one.slug).items
+        assert [i.item_type for i in items] == ["collection", "model", "model"]
+        assert items[0].note == "up"
+        api.delete_collection_item(one.slug, nested.item_object_id)
+        api.delete_collection_item(one.slug, nested.item_object_id, missing_ok=True)
+        """,
+        repo=repo,
+        secret=secret,
+        title=title,
+    )
+
+
+def test_who_sees_and_changes_a_collection(place: Place, ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada)
+    secret = made(HfClient(place, ada.version, place.fresh(), place.token), "private=True")
+    title = f"My list {ada.folder.name}"
+    ada.run(
+        """
+        one = api.create_collection(title, namespace="ada", private=True)
+        for name in (repo, secret):
+            api.add_collection_item(one.slug, name, "model")
+        """,
+        repo=repo,
+        secret=secret,
+        title=title,
+    )
+    find = "[c for c in api.list_collections(owner='ada') if c.title == title]"
+    bob.run(f"assert {find} == []", title=title)
+    ada.run(
+        f"""
+        (one,) = {find}
+        new = api.update_collection_metadata(
+            one.slug, title=title + "!", description="New", private=False, theme="pink"
+        )
+        assert (new.title, new.description, new.private, new.theme) == (
+            title + "!", "New", False, "pink"
+        )
+        """,
+        title=title,
+    )
+    bob.run(
+        """
+        (one,) = [c for c in api.list_collections(item=f"models/{repo}", sort="upvotes", limit=9)]
+        assert [i.item_id for i in api.get_collection(one.slug).items] == [repo], "not the private"
+        for call in (
+            lambda: api.delete_collection(one.slug),
+            lambda: api.add_collection_item(one.slug, repo, "dataset"),
+            lambda: api.update_collection_metadata(one.slug, title="mine"),
+            lambda: api.create_collection("x", namespace="ada"),
+        ):
+            assert refused(HfHubHTTPError, call).response.status_code in (403, 404)
+        """,
+        repo=repo,
+    )
+    ada.run(
+        """
+        (one,) = [c for c in api.list_collections(item=f"models/{repo}")]
+        api.delete_collection(one.slug)
+        api.delete_collection(one.slug, missing_ok=True)
+        assert refused(HfHubHTTPError, lambda: api.get_collection(one.slug)).response.status_code == 404
+        """,
+        repo=repo,
+    )

@@ -365,7 +365,6 @@ def test_a_comparison_is_a_patch(world: World, fresh: Fresh) -> None:
 
 def test_what_is_not_built_says_so(world: World) -> None:
     for method, path in (
-        ("GET", "/api/collections"),
         ("POST", "/api/jobs/ada"),
         ("GET", "/api/buckets/ada/x"),
         ("GET", "/api/spaces/ada/full/runtime"),

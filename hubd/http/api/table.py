@@ -5,6 +5,7 @@ from __future__ import annotations
 from hubd.http.api import (
     audit,
     changes,
+    collections,
     content,
     credentials,
     discussions,
@@ -32,5 +33,6 @@ ENDPOINTS: list[Endpoint] = [
     *discussions.ENDPOINTS,
     *storage.ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *collections.ENDPOINTS,
     *audit.ENDPOINTS,
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hubd.http.hf import (
     accounts,
+    collections,
     discussions,
     gates,
     info,
@@ -18,7 +19,6 @@ from hubd.http.hf import (
 )
 from hubd.http.hf.endpoint import REPO, Call, Endpoint, not_built
 
-_COLLECTIONS = not_built("Collections are not there")
 _SPACES = not_built("Spaces are not run")
 _JOBS = not_built("Jobs are not run")
 _BUCKETS = not_built("Buckets are not there")
@@ -41,7 +41,6 @@ NOT_BUILT = [
     Endpoint("*", REPO + "/lfs-files" + _REST, not_built("This is not there"), "Large files"),
     Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
     Endpoint("GET", "/api/organizations/{org}/followers", _FOLLOWING, "Followers"),
-    Endpoint("*", "/api/collections" + _REST, _COLLECTIONS, "Collections"),
     Endpoint("*", _SPACE + f"/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space's run"),
     Endpoint("GET", "/api/spaces/{call:hardware|templates|semantic-search}", _SPACES, "Spaces"),
     Endpoint("*", "/api/jobs" + _REST, _JOBS, "Jobs"),
@@ -62,6 +61,7 @@ ENDPOINTS: list[Endpoint] = [
     *discussions.ENDPOINTS,
     *gates.ENDPOINTS,
     *social.ENDPOINTS,
+    *collections.ENDPOINTS,
     *webhooks.ENDPOINTS,
     Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),
     *NOT_BUILT,

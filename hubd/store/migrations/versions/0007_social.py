@@ -1,4 +1,4 @@
-"""Webhooks with their deliveries."""
+"""Webhooks with their deliveries, collections."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def upgrade() -> None:
         "ix_events_untold", "events", ["id"], sqlite_where=untold, postgresql_where=untold
     )
     _webhooks()
+    _collections()
 
 
 def _webhooks() -> None:
@@ -92,3 +93,59 @@ def _webhooks() -> None:
     )
     op.create_index("ix_webhook_deliveries_due", "webhook_deliveries", ["next_at"])
     op.create_index("ix_webhook_deliveries_webhook", "webhook_deliveries", ["webhook_id", "id"])
+
+
+def _collections() -> None:
+    op.create_table(
+        "collections",
+        _id(),
+        sa.Column("namespace_id", BIG_ID, nullable=False),
+        sa.Column("title", sa.String(length=100), nullable=False),
+        sa.Column("description", sa.String(length=500), nullable=False),
+        sa.Column("private", sa.Boolean(), nullable=False),
+        sa.Column("theme", sa.String(length=16), nullable=False),
+        sa.Column("mark", sa.String(length=24), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        _to("namespace_id", "namespaces.id", "collections"),
+        _key("collections"),
+        sa.UniqueConstraint("mark", name=op.f("uq_collections_mark")),
+        sa.UniqueConstraint(
+            "namespace_id", "title", name=op.f("uq_collections_namespace_id_title")
+        ),
+        sqlite_autoincrement=True,
+    )
+    _index("collections", "namespace_id")
+    _index("collections", "updated_at")
+    items = "collection_items"
+    op.create_table(
+        items,
+        _id(),
+        sa.Column("collection_id", BIG_ID, nullable=False),
+        sa.Column("repo_id", BIG_ID, nullable=True),
+        sa.Column("nested_id", BIG_ID, nullable=True),
+        sa.Column("note", sa.String(length=500), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        _to("collection_id", "collections.id", items),
+        _to("repo_id", "repos.id", items),
+        _to("nested_id", "collections.id", items),
+        _key(items),
+        *(
+            sa.UniqueConstraint(
+                "collection_id", column, name=op.f(f"uq_{items}_collection_id_{column}")
+            )
+            for column in ("repo_id", "nested_id")
+        ),
+        sqlite_autoincrement=True,
+    )
+    _index(items, "repo_id")
+    _index(items, "nested_id")
+    op.create_table(
+        "collection_votes",
+        sa.Column("user_id", BIG_ID, nullable=False),
+        sa.Column("collection_id", BIG_ID, nullable=False),
+        _to("user_id", "users.id", "collection_votes"),
+        _to("collection_id", "collections.id", "collection_votes"),
+        _key("collection_votes", "user_id", "collection_id"),
+    )
+    _index("collection_votes", "collection_id")
