@@ -76,6 +76,7 @@ REPO_RULES: Mapping[RepoAction, RepoRule] = {
     RepoAction.DELETE: RepoRule(Role.ADMIN, Scope.WRITE),
     RepoAction.MANAGE_ACCESS: RepoRule(Role.ADMIN, Scope.ADMIN),
     RepoAction.MAINTAIN: RepoRule(Role.ADMIN, Scope.ADMIN),
+    RepoAction.REMOVE_OBJECTS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
     RepoAction.BREAK_LOCKS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
 }
 

@@ -165,6 +165,7 @@ class RepoAction(enum.StrEnum):
     DELETE = "delete"
     MAINTAIN = "maintain"
     BREAK_LOCKS = "break_locks"
+    REMOVE_OBJECTS = "remove_objects"
 
 
 Action = HubAction | NamespaceAction | RepoAction

@@ -58,6 +58,7 @@ DOING = {
     RepoAction.MANAGE_ACCESS: "manage who has access to this repository",
     RepoAction.MAINTAIN: "maintain this repository",
     RepoAction.BREAK_LOCKS: "break the locks of others",
+    RepoAction.REMOVE_OBJECTS: "remove large files of this repository",
 }
 TRASH_DAYS = 7
 OBJECT_FORMATS = ("sha1", "sha256")

@@ -6,6 +6,7 @@ from hubd.store.audit import Entry as AuditEntry
 from hubd.store.cards import Card
 from hubd.store.collections import Collection
 from hubd.store.discussions import Discussion, Event
+from hubd.store.follows import Followed
 from hubd.store.gates import AccessRequest
 from hubd.store.keys import Key
 from hubd.store.likes import Liked, Liker
@@ -33,6 +34,7 @@ __all__ = [
     "Delivery",
     "Discussion",
     "Event",
+    "Followed",
     "Key",
     "Liked",
     "Liker",

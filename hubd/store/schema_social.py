@@ -131,3 +131,18 @@ collection_votes = sa.Table(
         index=True,
     ),
 )
+
+# Who follows which user or organization.
+follows = sa.Table(
+    "follows",
+    metadata,
+    sa.Column("user_id", _BigId, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "namespace_id",
+        _BigId,
+        sa.ForeignKey("namespaces.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("created_at", _Time, nullable=False),
+)

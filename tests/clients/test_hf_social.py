@@ -288,3 +288,61 @@ def test_who_sees_and_changes_a_collection(place: Place, ada: HfClient, bob: HfC
         """,
         repo=repo,
     )
+
+
+def test_large_files_are_found_and_removed(ada: HfClient, bob: HfClient) -> None:
+    repo = made(ada)
+    ada.run(
+        """
+        big, old = os.urandom(1000), os.urandom(2000)
+        for data, name in ((old, "d/x.bin"), (big, "d/x.bin")):
+            api.upload_file(path_or_fileobj=data, path_in_repo=name, repo_id=repo)
+        files = {f.oid: f for f in api.list_lfs_files(repo)}
+        gone = files[hashlib.sha256(old).hexdigest()]
+        kept = files[hashlib.sha256(big).hexdigest()]
+        assert (gone.filename, gone.size, kept.filename, kept.size) == (
+            "d/x.bin", 2000, "d/x.bin", 1000
+        )
+        first = api.list_repo_commits(repo)[1].commit_id
+        assert open(hf_hub_download(repo, "d/x.bin", revision=first), "rb").read() == old
+        error = refused(HfHubHTTPError, lambda: api.permanently_delete_lfs_files(repo, [gone]))
+        assert error.response.status_code == 501
+        api.permanently_delete_lfs_files(repo, [gone], rewrite_history=False)
+        assert [f.oid for f in api.list_lfs_files(repo)] == [kept.oid]
+        url = hf_hub_url(repo, "d/x.bin", revision=first)
+        refused(EntryNotFoundError, lambda: get_hf_file_metadata(url))
+        assert open(hf_hub_download(repo, "d/x.bin"), "rb").read() == big
+        """,
+        repo=repo,
+    )
+    bob.run(
+        """
+        (one,) = api.list_lfs_files(repo)
+        delete = lambda: api.permanently_delete_lfs_files(repo, [one], rewrite_history=False)
+        assert refused(HfHubHTTPError, delete).response.status_code == 403
+        """,
+        repo=repo,
+    )
+
+
+def test_followers(ada: HfClient, bob: HfClient) -> None:
+    bob.run(
+        """
+        import urllib.request
+        def send(method, path):
+            headers = {"Authorization": f"Bearer {os.environ['HF_TOKEN']}"}
+            url = os.environ["HF_ENDPOINT"] + path
+            urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers))
+        for path in ("users/ada", "organizations/acme"):
+            send("POST", f"/api/{path}/follow")
+        assert [u.username for u in api.list_user_followers("ada")] == ["bob"]
+        assert [u.username for u in api.list_user_following("bob")] == ["ada"]
+        assert [u.username for u in api.list_organization_followers("acme")] == ["bob"]
+        me = api.get_user_overview("ada")
+        assert (me.num_followers, me.is_following) == (1, True)
+        assert api.get_organization_overview("acme").num_followers == 1
+        send("DELETE", "/api/users/ada/follow")
+        assert list(api.list_user_followers("ada")) == []
+        refused(HfHubHTTPError, lambda: list(api.list_user_followers("nobody-here")))
+        """
+    )

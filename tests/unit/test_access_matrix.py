@@ -50,6 +50,7 @@ WANTED = {
     "manage_access": (ADMIN, ADMIN, True),
     "maintain": (ADMIN, ADMIN, True),
     "break_locks": (ADMIN, WRITE, False),
+    "remove_objects": (ADMIN, WRITE, False),
 }
 
 

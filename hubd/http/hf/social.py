@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from hubd.core import cards, overview
+from hubd.core import cards, follows, overview
+from hubd.core.rows import Followed
 from hubd.errors import Invalid
 from hubd.http.api.endpoint import json_response
 from hubd.http.hf.endpoint import REPO, Call, Endpoint, Page
@@ -67,6 +69,37 @@ async def liked(call: Call) -> Page:
     return page(shown, start, limit)
 
 
+def _people(found: Sequence[Followed]) -> list[Person]:
+    return [
+        Person(user=one.name, fullname=one.full_name or one.name, type=one.kind) for one in found
+    ]
+
+
+async def followers(call: Call) -> Page:
+    """Who follows a user or organization."""
+    start, limit = part(call)
+    found = await follows.followers(call.core, call.name("who"), start=start, limit=limit + 1)
+    return page(_people(found), start, limit)
+
+
+async def following(call: Call) -> Page:
+    """Which users a user follows."""
+    start, limit = part(call)
+    name = call.name("who")
+    found = await follows.following(call.core, name, kind="user", start=start, limit=limit + 1)
+    return page(_people(found), start, limit)
+
+
+async def follow(call: Call) -> None:
+    """Follow a user or organization."""
+    await follows.follow(call.core, call.actor, call.name("who"), follows_it=True)
+
+
+async def unfollow(call: Call) -> None:
+    """Follow no longer."""
+    await follows.follow(call.core, call.actor, call.name("who"), follows_it=False)
+
+
 async def validate_yaml(call: Call) -> web.Response:
     """Judge the head of a README.md; 400 with errors."""
     asked = await call.body(CardToCheck)
@@ -82,10 +115,15 @@ async def validate_yaml(call: Call) -> web.Response:
     return json_response(body, 400 if verdict.errors else 200)
 
 
+_WHO = "/api/{kind:users|organizations}/{who}"
 ENDPOINTS = [
     Endpoint("POST", REPO + "/like", like, "Like"),
     Endpoint("DELETE", REPO + "/like", unlike, "Like no longer"),
     Endpoint("GET", REPO + "/likers", likers, "Who likes it"),
     Endpoint("GET", "/api/users/{user}/likes", liked, "What a user likes"),
+    Endpoint("GET", _WHO + "/followers", followers, "Who follows"),
+    Endpoint("GET", "/api/users/{who}/following", following, "Whom a user follows"),
+    Endpoint("POST", _WHO + "/follow", follow, "Follow"),
+    Endpoint("DELETE", _WHO + "/follow", unfollow, "Follow no longer"),
     Endpoint("POST", "/api/validate-yaml", validate_yaml, "Judge a card"),
 ]

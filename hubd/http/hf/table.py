@@ -8,6 +8,7 @@ from hubd.http.hf import (
     discussions,
     gates,
     info,
+    lfsfiles,
     refs,
     repos,
     resolve,
@@ -17,12 +18,11 @@ from hubd.http.hf import (
     webhooks,
     xet,
 )
-from hubd.http.hf.endpoint import REPO, Call, Endpoint, not_built
+from hubd.http.hf.endpoint import Call, Endpoint, not_built
 
 _SPACES = not_built("Spaces are not run")
 _JOBS = not_built("Jobs are not run")
 _BUCKETS = not_built("Buckets are not there")
-_FOLLOWING = not_built("Following is not there")
 _PAPERS = not_built("Papers are not there")
 _SIGN_IN = not_built("Signing in by a browser from a client is not possible")
 _REST = "{rest:(?:/.*)?}"
@@ -38,9 +38,6 @@ async def telemetry(_call: Call) -> None:
 
 
 NOT_BUILT = [
-    Endpoint("*", REPO + "/lfs-files" + _REST, not_built("This is not there"), "Large files"),
-    Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
-    Endpoint("GET", "/api/organizations/{org}/followers", _FOLLOWING, "Followers"),
     Endpoint("*", _SPACE + f"/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space's run"),
     Endpoint("GET", "/api/spaces/{call:hardware|templates|semantic-search}", _SPACES, "Spaces"),
     Endpoint("*", "/api/jobs" + _REST, _JOBS, "Jobs"),
@@ -61,6 +58,7 @@ ENDPOINTS: list[Endpoint] = [
     *discussions.ENDPOINTS,
     *gates.ENDPOINTS,
     *social.ENDPOINTS,
+    *lfsfiles.ENDPOINTS,
     *collections.ENDPOINTS,
     *webhooks.ENDPOINTS,
     Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),

@@ -1,4 +1,4 @@
-"""Webhooks with their deliveries, collections."""
+"""Webhooks with their deliveries, collections, follows."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def upgrade() -> None:
     )
     _webhooks()
     _collections()
+    _follows()
 
 
 def _webhooks() -> None:
@@ -149,3 +150,16 @@ def _collections() -> None:
         _key("collection_votes", "user_id", "collection_id"),
     )
     _index("collection_votes", "collection_id")
+
+
+def _follows() -> None:
+    op.create_table(
+        "follows",
+        sa.Column("user_id", BIG_ID, nullable=False),
+        sa.Column("namespace_id", BIG_ID, nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        _to("user_id", "users.id", "follows"),
+        _to("namespace_id", "namespaces.id", "follows"),
+        _key("follows", "user_id", "namespace_id"),
+    )
+    _index("follows", "namespace_id")
