@@ -77,6 +77,7 @@ REPO_RULES: Mapping[RepoAction, RepoRule] = {
     RepoAction.MANAGE_ACCESS: RepoRule(Role.ADMIN, Scope.ADMIN),
     RepoAction.MAINTAIN: RepoRule(Role.ADMIN, Scope.ADMIN),
     RepoAction.REMOVE_OBJECTS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
+    RepoAction.RUN_SPACE: RepoRule(Role.WRITE, Scope.WRITE, when_archived=False, account=True),
     RepoAction.BREAK_LOCKS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
 }
 

@@ -166,6 +166,7 @@ class RepoAction(enum.StrEnum):
     MAINTAIN = "maintain"
     BREAK_LOCKS = "break_locks"
     REMOVE_OBJECTS = "remove_objects"
+    RUN_SPACE = "run_space"
 
 
 Action = HubAction | NamespaceAction | RepoAction

@@ -59,6 +59,7 @@ DOING = {
     RepoAction.MAINTAIN: "maintain this repository",
     RepoAction.BREAK_LOCKS: "break the locks of others",
     RepoAction.REMOVE_OBJECTS: "remove large files of this repository",
+    RepoAction.RUN_SPACE: "decide how this Space runs",
 }
 TRASH_DAYS = 7
 OBJECT_FORMATS = ("sha1", "sha256")

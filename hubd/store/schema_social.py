@@ -146,3 +146,25 @@ follows = sa.Table(
     ),
     sa.Column("created_at", _Time, nullable=False),
 )
+
+# What a Space's program finds in its environment; the value of a secret is sealed.
+space_values = sa.Table(
+    "space_values",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("is_secret", sa.Boolean, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("description", sa.String(500), nullable=False),
+    sa.Column("updated_at", _Time, nullable=False),
+)
+
+# How a Space is wanted to run; without a row as every Space at first.
+space_wishes = sa.Table(
+    "space_wishes",
+    metadata,
+    sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hardware", sa.String(64), nullable=False),
+    sa.Column("sleep_seconds", sa.Integer),
+    sa.Column("paused", sa.Boolean, nullable=False),
+)

@@ -346,3 +346,63 @@ def test_followers(ada: HfClient, bob: HfClient) -> None:
         refused(HfHubHTTPError, lambda: list(api.list_user_followers("nobody-here")))
         """
     )
+
+
+def test_what_a_space_runs_with(place: Place, ada: HfClient, bob: HfClient) -> None:
+    repo = f"ada/{ada.folder.name}"
+    ada.run(
+        """
+        api.create_repo(
+            repo, repo_type="space", space_sdk="gradio",
+            space_secrets=[{"key": "FIRST", "value": "kept secret"}],
+            space_variables=[{"key": "SHOWN", "value": "1"}],
+        )
+        api.add_space_secret(repo, "TOKEN", "very secret", description="For there")
+        all = api.add_space_variable(repo, "MODE", "fast", description="How")
+        assert {k: v.value for k, v in all.items()} == {"MODE": "fast", "SHOWN": "1"}
+        assert api.get_space_variables(repo)["MODE"].description == "How"
+        assert sorted(api.delete_space_variable(repo, "SHOWN")) == ["MODE"]
+        for call in (
+            lambda: api.add_space_variable(repo, "TOKEN", "x"),
+            lambda: api.add_space_variable(repo, "no name", "x"),
+            lambda: api.delete_space_secret(repo, "NONE"),
+        ):
+            assert refused(HfHubHTTPError, call).response.status_code in (400, 404, 409)
+        runtime = api.get_space_runtime(repo)
+        assert (runtime.stage, runtime.hardware) == ("STOPPED", None)
+        assert "no runner" in runtime.raw["errorMessage"]
+        assert api.request_space_hardware(repo, "t4-medium").requested_hardware == "t4-medium"
+        assert api.set_space_sleep_time(repo, 600).sleep_time == 600
+        assert api.pause_space(repo).stage == "PAUSED"
+        assert api.restart_space(repo).stage == "STOPPED"
+        again = api.get_space_runtime(repo)
+        assert (again.requested_hardware, again.sleep_time) == ("t4-medium", 600)
+        """,
+        repo=repo,
+    )
+    if ada.version == "hf2":
+        ada.run(
+            """
+            secrets = api.get_space_secrets(repo)
+            assert sorted(secrets) == ["FIRST", "TOKEN"]
+            assert secrets["TOKEN"].description == "For there"
+            api.delete_space_secret(repo, "FIRST")
+            assert sorted(api.get_space_secrets(repo)) == ["TOKEN"]
+            """,
+            repo=repo,
+        )
+    bob.run(
+        """
+        assert api.get_space_runtime(repo).stage == "STOPPED"
+        for call in (
+            lambda: api.get_space_variables(repo),
+            lambda: api.add_space_secret(repo, "X", "x"),
+            lambda: api.restart_space(repo),
+        ):
+            assert refused(HfHubHTTPError, call).response.status_code == 403
+        """,
+        repo=repo,
+    )
+    for file in (place.hub.data).glob("hubd.db*"):
+        assert b"very secret" not in file.read_bytes()
+    assert "very secret" not in place.hub.log()

@@ -367,7 +367,7 @@ def test_what_is_not_built_says_so(world: World) -> None:
     for method, path in (
         ("POST", "/api/jobs/ada"),
         ("GET", "/api/buckets/ada/x"),
-        ("GET", "/api/spaces/ada/full/runtime"),
+        ("GET", "/api/spaces/ada/full/logs/run"),
     ):
         assert "yet" in refused(ask(world.ada, method, path), 501)
 

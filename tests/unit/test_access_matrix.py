@@ -29,7 +29,7 @@ from hubd.types import (
 )
 
 NS, REPO = 10, 100
-WITH_ACCOUNT = {"discuss", "moderate", "ask_access", "answer_requests"}
+WITH_ACCOUNT = {"discuss", "moderate", "ask_access", "answer_requests", "run_space"}
 
 # Read off the text, not off the code: (least role, least scope, allowed when archived).
 READ, WRITE, ADMIN = 1, 2, 3
@@ -51,6 +51,7 @@ WANTED = {
     "maintain": (ADMIN, ADMIN, True),
     "break_locks": (ADMIN, WRITE, False),
     "remove_objects": (ADMIN, WRITE, False),
+    "run_space": (WRITE, WRITE, False),
 }
 
 

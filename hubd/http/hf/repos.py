@@ -12,6 +12,7 @@ from hubd.core.largefiles import ATTRIBUTES, FIRST_ATTRIBUTES
 from hubd.core.rows import Repo, row_id
 from hubd.errors import Conflict, Denied, HubError, Invalid, NotBuilt
 from hubd.http.api.endpoint import json_response
+from hubd.http.hf import spaces
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
 from hubd.http.hf.shapes import RepoCreated, gated
 from hubd.types import Gate, RepoAction, RepoRef, RepoType, Visibility
@@ -28,6 +29,8 @@ class ToCreate(msgspec.Struct):
     private: bool | None = None
     visibility: str | None = None
     sdk: str | None = None
+    secrets: list[spaces.ToSet] = []
+    variables: list[spaces.ToSet] = []
 
 
 class ToDelete(msgspec.Struct):
@@ -47,11 +50,13 @@ class ToMove(msgspec.Struct, rename="camel"):
 
 
 class ToDuplicate(msgspec.Struct):
-    """The copy to make; how a Space is to run has no meaning here yet."""
+    """The copy to make, and of a Space what it runs with."""
 
     repository: str
     private: bool | None = None
     visibility: str | None = None
+    secrets: list[spaces.ToSet] = []
+    variables: list[spaces.ToSet] = []
 
 
 class Settings(msgspec.Struct):
@@ -101,6 +106,7 @@ async def create(call: Call) -> web.Response:
     except Conflict as error:
         return _exists(call, ref, error)
     await _first_commit(call, found.repo, asked.sdk)
+    await _equip(call, found.repo, asked)
     return _made(call, found.repo)
 
 
@@ -128,7 +134,14 @@ async def copy(call: Call) -> web.Response:
         )
     except Conflict as error:
         return _exists(call, ref, error)
+    await _equip(call, found.repo, asked)
     return _made(call, found.repo)
+
+
+async def _equip(call: Call, repo: Repo, asked: ToCreate | ToDuplicate) -> None:
+    if repo.type is RepoType.SPACE:
+        await spaces.put_all(call, repo.ref, asked.variables, secret=False)
+        await spaces.put_all(call, repo.ref, asked.secrets, secret=True)
 
 
 async def _first_commit(call: Call, repo: Repo, sdk: str | None) -> None:

@@ -13,6 +13,7 @@ from hubd.http.hf import (
     repos,
     resolve,
     social,
+    spaces,
     trees,
     upload,
     webhooks,
@@ -27,10 +28,7 @@ _PAPERS = not_built("Papers are not there")
 _SIGN_IN = not_built("Signing in by a browser from a client is not possible")
 _REST = "{rest:(?:/.*)?}"
 _SPACE = "/api/spaces/{namespace}/{name}"
-_SPACE_CALLS = (
-    "runtime|restart|pause|hardware|sleeptime|dev-mode|secrets|variables|storage|volumes|"
-    "logs/[^/]+|metrics"
-)
+_SPACE_CALLS = "dev-mode|storage|volumes|logs/[^/]+|metrics"
 
 
 async def telemetry(_call: Call) -> None:
@@ -58,6 +56,7 @@ ENDPOINTS: list[Endpoint] = [
     *discussions.ENDPOINTS,
     *gates.ENDPOINTS,
     *social.ENDPOINTS,
+    *spaces.ENDPOINTS,
     *lfsfiles.ENDPOINTS,
     *collections.ENDPOINTS,
     *webhooks.ENDPOINTS,

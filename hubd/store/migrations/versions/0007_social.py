@@ -1,4 +1,4 @@
-"""Webhooks with their deliveries, collections, follows."""
+"""Webhooks with their deliveries, collections, follows, what Spaces run with."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def upgrade() -> None:
     _webhooks()
     _collections()
     _follows()
+    _spaces()
 
 
 def _webhooks() -> None:
@@ -163,3 +164,26 @@ def _follows() -> None:
         _key("follows", "user_id", "namespace_id"),
     )
     _index("follows", "namespace_id")
+
+
+def _spaces() -> None:
+    op.create_table(
+        "space_values",
+        sa.Column("repo_id", BIG_ID, nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("is_secret", sa.Boolean(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("description", sa.String(length=500), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        _to("repo_id", "repos.id", "space_values"),
+        _key("space_values", "repo_id", "key"),
+    )
+    op.create_table(
+        "space_wishes",
+        sa.Column("repo_id", BIG_ID, nullable=False),
+        sa.Column("hardware", sa.String(length=64), nullable=False),
+        sa.Column("sleep_seconds", sa.Integer(), nullable=True),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        _to("repo_id", "repos.id", "space_wishes"),
+        _key("space_wishes", "repo_id"),
+    )
