@@ -90,8 +90,8 @@ async def ask(core: Core, actor: Actor, ref: RepoRef, answers: Mapping[str, str]
 
     Raises ``Invalid`` for a form that is not filled in, ``Conflict`` for a second request.
     """
-    wanted = await form(core, actor, ref)
     found = await repos.find(core, actor, ref, RepoAction.ASK_ACCESS)
+    wanted = await form(core, actor, ref)
     if found.has_files:
         raise Conflict("You have access already.")
     user = await accounts.me(core, actor)

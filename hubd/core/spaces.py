@@ -37,9 +37,10 @@ class Runtime:
 
 
 async def _space(core: Core, actor: Actor, ref: RepoRef, action: RepoAction) -> Found:
+    found = await repos.find(core, actor, ref, action)
     if ref.type is not RepoType.SPACE:
         raise Invalid("Only a Space runs.")
-    return await repos.find(core, actor, ref, action)
+    return found
 
 
 async def runtime(core: Core, actor: Actor, ref: RepoRef) -> Runtime:
