@@ -17,7 +17,7 @@ from hubd.store.rows import labelled, many, one, prefixed
 from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
-from hubd.types import RepoRef, RepoType, RequestState, Role
+from hubd.types import Gate, RepoRef, RepoType, RequestState, Role
 
 _ns = schema.namespaces
 _repos = schema.repos
@@ -215,6 +215,7 @@ async def visible_repos(
     namespace_id: int | None = None,
     search: str = "",
     tags: Sequence[str] = (),
+    gated: bool | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
@@ -231,6 +232,8 @@ async def visible_repos(
         query = query.where(_repos.c.namespace_id == namespace_id)
     for tag in tags:
         query = query.where(cards.tagged(tag))
+    if gated is not None:
+        query = query.where((_repos.c.gate != Gate.OFF.value) == gated)
     for word in search.lower().split()[:8]:
         query = query.where(
             sa.or_(

@@ -335,6 +335,24 @@ def test_T52_a_webhook_that_never_works_is_switched_off(world: World, receiver: 
     assert (enabled["disabled"], enabled["failures"]) == (False, 0)
 
 
+def test_what_waits_survives_a_kill(
+    receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("killed")
+    with Hub(folder / "data", shutdown_grace=2, webhook_networks="127.0.0.1") as hub:
+        own = World.populate(hub, folder, "ada")
+        repo = own.repo()
+        number = hook(own, receiver.url, ("model", repo.name))
+        for word in ("one", "two", "three"):
+            api(own).patch(f"/repos/model/{repo.name}", {"description": word})
+        hub.kill()
+        hub.start()
+        done = quiet(own, number)
+        assert [one["state"] for one in done] == ["done"] * 3
+        sent = {headers["X-Webhook-Delivery"] for headers, _ in receiver.got}
+        assert len(sent) == 3
+
+
 def test_T03_who_may_manage_webhooks(world: World, receiver: Receiver) -> None:
     number = hook(world, receiver.url, ("user", "ada"))
     reader = Api(world.hub.http, world.token("ada", "read"))

@@ -168,6 +168,7 @@ async def list_repos(call: Call) -> Page:
             namespace=call.text("author") or None,
             search=" ".join(call.words("search")),
             tags=_wanted_tags(call),
+            gated=call.flag("gated") if call.text("gated") else None,
             sort=_sort(call),
             after=call.text("cursor") or None,
             limit=max(1, limit),
