@@ -16,7 +16,14 @@ async def show(place: Place) -> web.StreamResponse:
 
 async def _page(place: Place, error: HubError | None = None) -> web.Response:
     form = await gates.form(place.visit.core, place.visit.actor, place.ref)
-    return place.show("ask_access.html", "", error.status if error else 200, ask=form, error=error)
+    return place.show(
+        "ask_access.html",
+        "",
+        error.status if error else 200,
+        ask=form,
+        choices={field.name: [(one, one) for one in field.options] for field in form.fields},
+        error=error,
+    )
 
 
 async def ask(place: Place) -> web.StreamResponse:
