@@ -7,6 +7,7 @@ not followed, and of the answer only a little is read.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
@@ -92,7 +93,7 @@ async def post(
     def connecting(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
         if not may_reach(str(address[0]), allowed):
-            raise OSError("The address leads into a network that is closed to the hub.")
+            raise PermissionError(errno.EACCES, "this network is closed to the hub")
         return socket.socket(family, kind, protocol)
 
     connector = aiohttp.TCPConnector(
