@@ -51,7 +51,8 @@ the hub by its tests, with Xet and without.
 
 Not as on the public hub: `main` stands for the default branch where no branch has that name; the
 default branch is protected, so squashing its history needs a rule that allows it; downloads are not
-counted.
+counted; of large files that are removed the history keeps the pointers (`rewrite_history=False`); a
+webhook's secret is never shown; how a Space is to run is kept, but nothing runs it yet.
 """
 _CSGHUB_INTRO = """\
 

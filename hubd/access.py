@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from hubd.errors import Denied, RepoNotFound, SignInNeeded
-from hubd.store import schema
-from hubd.store.queries import RepoAccess, role_column
+from hubd.errors import Denied, Gated, GatedSignIn, RepoNotFound, SignInNeeded
+from hubd.store import schema, schema_social
+from hubd.store.queries import RepoAccess, request_column, role_column
 from hubd.types import (
     Actor,
     ActorKind,
+    Gate,
     HubAction,
     NamespaceAction,
     RepoAction,
+    RequestState,
     Role,
     Scope,
     Visibility,
@@ -38,6 +40,8 @@ class Verdict(enum.Enum):
     DENY_ROLE = enum.auto()
     DENY_SCOPE = enum.auto()
     DENY_ARCHIVED = enum.auto()
+    GATED = enum.auto()
+    GATED_SIGN_IN = enum.auto()
     HIDE = enum.auto()
 
 
@@ -46,16 +50,21 @@ class RepoRule:
     """The least role and token scope for an action, and whether archiving forbids it.
 
     ``account``: a role that everybody has is not enough, somebody must answer for it.
+    ``behind_gate``: of a gated repository only for those who were let in.
     """
 
     role: Role
     scope: Scope
     when_archived: bool = True
     account: bool = False
+    behind_gate: bool = False
 
 
 REPO_RULES: Mapping[RepoAction, RepoRule] = {
     RepoAction.READ: RepoRule(Role.READ, Scope.READ),
+    RepoAction.FETCH: RepoRule(Role.READ, Scope.READ, behind_gate=True),
+    RepoAction.ASK_ACCESS: RepoRule(Role.READ, Scope.WRITE, account=True),
+    RepoAction.ANSWER_REQUESTS: RepoRule(Role.WRITE, Scope.WRITE, account=True),
     RepoAction.PUSH: RepoRule(Role.WRITE, Scope.WRITE, when_archived=False),
     RepoAction.DISCUSS: RepoRule(Role.READ, Scope.WRITE, when_archived=False, account=True),
     RepoAction.MODERATE: RepoRule(Role.WRITE, Scope.WRITE, account=True),
@@ -67,12 +76,16 @@ REPO_RULES: Mapping[RepoAction, RepoRule] = {
     RepoAction.DELETE: RepoRule(Role.ADMIN, Scope.WRITE),
     RepoAction.MANAGE_ACCESS: RepoRule(Role.ADMIN, Scope.ADMIN),
     RepoAction.MAINTAIN: RepoRule(Role.ADMIN, Scope.ADMIN),
+    RepoAction.REMOVE_OBJECTS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
+    RepoAction.RUN_SPACE: RepoRule(Role.WRITE, Scope.WRITE, when_archived=False, account=True),
     RepoAction.BREAK_LOCKS: RepoRule(Role.ADMIN, Scope.WRITE, when_archived=False),
 }
 
 NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
     NamespaceAction.READ: (Role.NONE, Scope.READ),
     NamespaceAction.CREATE_REPO: (Role.WRITE, Scope.WRITE),
+    NamespaceAction.SEE_PRIVATE: (Role.READ, Scope.READ),
+    NamespaceAction.MANAGE_COLLECTIONS: (Role.WRITE, Scope.WRITE),
     NamespaceAction.SEE_USAGE: (Role.READ, Scope.READ),
     NamespaceAction.SEE_TRASH: (Role.ADMIN, Scope.READ),
     NamespaceAction.RESTORE_REPO: (Role.ADMIN, Scope.WRITE),
@@ -86,6 +99,8 @@ NAMESPACE_RULES: Mapping[NamespaceAction, tuple[Role, Scope]] = {
 # Whether only administrators of the hub may, and the least token scope.
 HUB_RULES: Mapping[HubAction, tuple[bool, Scope]] = {
     HubAction.MANAGE_OWN_ACCOUNT: (False, Scope.ADMIN),
+    HubAction.MANAGE_WEBHOOKS: (False, Scope.WRITE),
+    HubAction.FOLLOW: (False, Scope.WRITE),
     HubAction.CREATE_ORG: (False, Scope.WRITE),
     HubAction.MANAGE_USERS: (True, Scope.ADMIN),
     HubAction.READ_AUDIT: (True, Scope.ADMIN),
@@ -104,6 +119,8 @@ class RepoFacts:
     role: Role
     archived: bool = False
     deleted: bool = False
+    gate: Gate = Gate.OFF
+    request: RequestState | None = None
 
 
 def repo_facts(found: RepoAccess) -> RepoFacts:
@@ -116,6 +133,8 @@ def repo_facts(found: RepoAccess) -> RepoFacts:
         role=found.role,
         archived=repo.archived_at is not None,
         deleted=repo.deleted_at is not None,
+        gate=repo.gate,
+        request=found.request,
     )
 
 
@@ -137,6 +156,20 @@ def repo_role(actor: Actor, facts: RepoFacts) -> Role:
     return max(seen, facts.role)
 
 
+def _is_let_in(actor: Actor, facts: RepoFacts) -> bool:
+    """Whether the gate is open: for a role of one's own, or by an accepted request."""
+    if facts.gate is Gate.OFF or actor.kind is ActorKind.SYSTEM:
+        return True
+    if actor.kind is ActorKind.DEPLOY_KEY:
+        return actor.deploy_repo_id == facts.repo_id
+    if actor.kind is not ActorKind.USER:
+        return False
+    if not actor.limits.admits(facts.namespace_id, facts.repo_id):
+        return False
+    is_accepted = facts.request is RequestState.ACCEPTED
+    return actor.is_site_admin or facts.role >= Role.READ or is_accepted
+
+
 def decide(actor: Actor, action: RepoAction, facts: RepoFacts) -> Verdict:
     """Judge an action on a repository."""
     rule = REPO_RULES[action]
@@ -149,6 +182,8 @@ def decide(actor: Actor, action: RepoAction, facts: RepoFacts) -> Verdict:
         return Verdict.DENY_SCOPE
     if facts.archived and not rule.when_archived:
         return Verdict.DENY_ARCHIVED
+    if rule.behind_gate and not _is_let_in(actor, facts):
+        return Verdict.GATED_SIGN_IN if actor.kind is ActorKind.ANONYMOUS else Verdict.GATED
     return Verdict.ALLOW
 
 
@@ -200,6 +235,10 @@ def require(verdict: Verdict, doing: str) -> None:
             raise Denied(
                 "This repository is archived and read-only.", hint="Unarchive it in its settings."
             )
+        case Verdict.GATED:
+            raise Gated("Access to this repository is restricted to those who were let in.")
+        case Verdict.GATED_SIGN_IN:
+            raise GatedSignIn("Access to this repository is restricted.", hint="Sign in.")
 
 
 def visible(actor: Actor) -> sa.ColumnElement[bool]:
@@ -221,6 +260,47 @@ def visible(actor: Actor) -> sa.ColumnElement[bool]:
             role_column(actor.user_id) >= Role.READ.value,
         )
     return sa.and_(alive, sa.or_(public, sa.and_(_admitted(actor), own)))
+
+
+def fetchable(actor: Actor) -> sa.ColumnElement[bool]:
+    """The rule for the bytes of files, as ``visible`` is for reading: the gates count."""
+    repos = schema.repos
+    is_open: sa.ColumnElement[bool] = repos.c.gate == Gate.OFF.value
+    if actor.kind is ActorKind.SYSTEM:
+        return visible(actor)
+    if actor.kind is ActorKind.DEPLOY_KEY:
+        return sa.and_(visible(actor), sa.or_(is_open, repos.c.id == actor.deploy_repo_id))
+    if actor.kind is not ActorKind.USER or actor.user_id is None:
+        return sa.and_(visible(actor), is_open)
+    let_in: sa.ColumnElement[bool] = sa.true()
+    if not actor.is_site_admin:
+        let_in = sa.or_(
+            role_column(actor.user_id) >= Role.READ.value,
+            request_column(actor.user_id) == RequestState.ACCEPTED.value,
+        )
+    return sa.and_(visible(actor), sa.or_(is_open, sa.and_(_admitted(actor), let_in)))
+
+
+def visible_collection(actor: Actor) -> sa.ColumnElement[bool]:
+    """The rule for ``SEE_PRIVATE`` as a predicate on ``collections``; others are for everybody."""
+    table = schema_social.collections
+    public = table.c.private.is_(False)
+    if actor.kind is ActorKind.SYSTEM:
+        return sa.true()
+    if actor.kind is not ActorKind.USER or actor.user_id is None:
+        return public
+    limits = actor.limits
+    admitted: sa.ColumnElement[bool] = sa.true()
+    if limits.namespace_ids or limits.repo_ids:
+        admitted = table.c.namespace_id.in_(limits.namespace_ids)
+    own: sa.ColumnElement[bool] = sa.true()
+    if not actor.is_site_admin:
+        members = schema.org_members
+        orgs = sa.select(members.c.org_id).where(
+            members.c.user_id == actor.user_id, members.c.role >= Role.READ.value
+        )
+        own = sa.or_(table.c.namespace_id == actor.user_id, table.c.namespace_id.in_(orgs))
+    return sa.or_(public, sa.and_(admitted, own))
 
 
 def _admitted(actor: Actor) -> sa.ColumnElement[bool]:

@@ -23,6 +23,7 @@ from hubd.blobs.build import build as build_blobs
 from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
+from hubd.core.deliveries import delivering
 from hubd.core.housekeeping import collecting, housekeeping
 from hubd.core.idtokens import IdTokens
 from hubd.core.limits import Limits
@@ -42,6 +43,7 @@ from hubd.lfs.signing import Signer
 from hubd.obs.log import set_level
 from hubd.obs.loopwatch import watch_loop
 from hubd.obs.metrics import Metrics
+from hubd.sealing import Sealer, key_file
 from hubd.ssh import server as ssh
 from hubd.store.engine import Store
 from hubd.systemd import Notifier, inherited_sockets
@@ -93,6 +95,7 @@ async def build(config: Config) -> Core:
         raise
     signer = await asyncio.to_thread(Signer.of, data / "secrets" / "tickets.key")
     lfs = Lfs(config, store, blobs, signer)
+    sealer = Sealer(await asyncio.to_thread(key_file, data / "secrets" / "values.key"))
     metrics = Metrics()
     refs = RefCache(git)
     packs = PackCache(data / "cache" / "packs", config.pack_cache_limit, config.pack_cache_days)
@@ -106,6 +109,7 @@ async def build(config: Config) -> Core:
         packs=packs,
         pipeline=Pipeline(config, store, git, refs, lfs),
         lfs=lfs,
+        sealer=sealer,
         limits=Limits(config, metrics),
         rates=Rates(config),
         metrics=metrics,
@@ -202,6 +206,7 @@ class Daemon:
         self._control = await control.serve(core, config.data / "run" / "control.sock")
         self.keep_running(housekeeping(core), "housekeeping")
         self.keep_running(collecting(core), "collecting")
+        self.keep_running(delivering(core), "webhooks")
         self.keep_running(watch_loop(core.metrics.loop_lag_seconds), "loop watch")
         self.keep_running(Notifier().watchdog(), "watchdog")
         if tls:

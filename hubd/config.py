@@ -93,6 +93,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int, _meta("Longest the checks of one push may take.", unit="s", ge=1, live=True)
     ] = 600
 
+    # Going out
+    webhook_networks: Annotated[
+        list[str],
+        _meta("Networks of one's own that webhooks may reach, beside public addresses.", live=True),
+    ] = []
+
     # Large files
     blob_store: Annotated[
         str, _meta("Where large files lie: local (below data_dir) or s3 (a bucket).")
@@ -305,11 +311,12 @@ def _validate(config: Config) -> None:
 
 
 def _validate_addresses(config: Config) -> None:
-    for network in config.trusted_proxies:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError:
-            raise Invalid(f"trusted_proxies: {network!r} is no address or network.") from None
+    for name in ("trusted_proxies", "webhook_networks"):
+        for network in getattr(config, name):
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise Invalid(f"{name}: {network!r} is no address or network.") from None
     if config.public_ssh_url and not config.public_ssh_url.startswith("ssh://"):
         raise Invalid("public_ssh_url is of the form ssh://git@HOST:PORT.")
     for url in config.public_urls:

@@ -59,6 +59,18 @@ class Denied(HubError):
     status = 403
 
 
+class Gated(Denied):
+    """The repository is gated, and the actor is not among those whom its owners let in."""
+
+    code = "gated"
+
+
+class GatedSignIn(SignInNeeded):
+    """As ``Gated``, of somebody who has not said who they are."""
+
+    code = "gated"
+
+
 class NotFound(HubError):
     """It is not there, or the actor may not know that it is."""
 

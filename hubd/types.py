@@ -40,6 +40,22 @@ class Visibility(enum.StrEnum):
     PRIVATE = "private"
 
 
+class Gate(enum.StrEnum):
+    """Whether who may see a repository must ask for its files, and who answers."""
+
+    OFF = "off"
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+class RequestState(enum.StrEnum):
+    """Where somebody's request for the files of a gated repository stands."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
 class Role(enum.IntEnum):
     """What an account may do in a namespace or repository; a higher role includes the lower."""
 
@@ -112,6 +128,8 @@ class HubAction(enum.StrEnum):
     CREATE_ORG = "create_org"
     READ_AUDIT = "read_audit"
     MANAGE_STORAGE = "manage_storage"
+    MANAGE_WEBHOOKS = "manage_webhooks"
+    FOLLOW = "follow"
 
 
 class NamespaceAction(enum.StrEnum):
@@ -122,6 +140,8 @@ class NamespaceAction(enum.StrEnum):
     SEE_USAGE = "see_usage"
     SEE_TRASH = "see_trash"
     RESTORE_REPO = "restore_repo"
+    SEE_PRIVATE = "see_private"
+    MANAGE_COLLECTIONS = "manage_collections"
     MANAGE_MEMBERS = "manage_members"
     SET_REPO_QUOTAS = "set_repo_quotas"
     MANAGE_APPS = "manage_apps"
@@ -133,7 +153,10 @@ class RepoAction(enum.StrEnum):
     """What is done to one repository."""
 
     READ = "read"
+    FETCH = "fetch"
     PUSH = "push"
+    ASK_ACCESS = "ask_access"
+    ANSWER_REQUESTS = "answer_requests"
     DISCUSS = "discuss"
     MODERATE = "moderate"
     MANAGE_SETTINGS = "manage_settings"
@@ -145,6 +168,8 @@ class RepoAction(enum.StrEnum):
     DELETE = "delete"
     MAINTAIN = "maintain"
     BREAK_LOCKS = "break_locks"
+    REMOVE_OBJECTS = "remove_objects"
+    RUN_SPACE = "run_space"
 
 
 Action = HubAction | NamespaceAction | RepoAction

@@ -28,6 +28,7 @@ from hubd.hooks.pipeline import Pipeline
 from hubd.lfs import Lfs
 from hubd.lfs.signing import Signer
 from hubd.obs.metrics import Metrics
+from hubd.sealing import Sealer
 from hubd.store.engine import Store
 from hubd.types import Actor, RepoRef, Role
 from tests.gitkit import SshKey, Work, repo_dir
@@ -181,6 +182,7 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
             packs=PackCache(settings.data / "cache" / "packs", 0, 1),
             pipeline=Pipeline(settings, store, git, refs, lfs),
             lfs=lfs,
+            sealer=Sealer(bytes(32)),
             limits=Limits(settings, metrics),
             rates=Rates(settings),
             metrics=metrics,

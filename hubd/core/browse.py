@@ -6,7 +6,7 @@ Everything is read by object id once a revision is resolved, so a page stays tru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
 from hubd.core import repos
@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 TEXT_LIMIT = 1024 * 1024
+_READMES = ("readme.md", "readme.markdown", "readme.txt", "readme.rst", "readme")
 
 
 class EmptyRepoError(RevisionNotFound):
@@ -247,6 +248,24 @@ async def _file(batch: Batch, at_: At, path: str) -> Entry:
 
 async def blob(core: Core, at_: At, path: str, *, limit: int = TEXT_LIMIT) -> Blob:
     """A file to look at; only its facts if it is larger than ``limit`` bytes."""
+    repos.require_files(core, at_.found)
+    return await _blob(core, at_, path, limit)
+
+
+async def readme(core: Core, at_: At, entries: Sequence[Entry]) -> Blob | None:
+    """The README among the entries of a folder, if it has text.
+
+    The card of a gated repository, which tells how to ask, is for whoever sees the repository.
+    """
+    named = {e.name.lower(): e for e in reversed(entries) if e.kind == "file"}
+    entry = next((named[name] for name in _READMES if name in named), None)
+    if entry is None or (RepoPath(entry.path).parent and not at_.found.has_files):
+        return None
+    found = await _blob(core, at_, entry.path, TEXT_LIMIT)
+    return found if found.text is not None and found.text.strip() else None
+
+
+async def _blob(core: Core, at_: At, path: str, limit: int) -> Blob:
     batch = await core.objects.batch(at_.found.path)
     entry = await _file(batch, at_, path)
     info = await batch.info(entry.oid) if entry.kind != "submodule" else None
@@ -289,6 +308,7 @@ async def commit(
 ) -> tuple[At, CommitInfo, Diff]:
     """One commit and what it changed against its first parent."""
     at_ = await at(core, actor, ref, revision)
+    repos.require_files(core, at_.found)
     info = (await git_log.log(core.git, at_.found.path, at_.commit, limit=1))[0]
     base = info.parents[0] if info.parents else None
     return at_, info, await git_diff.diff(core.git, at_.found.path, base, at_.commit)
@@ -297,6 +317,7 @@ async def commit(
 async def compare(core: Core, actor: Actor, ref: RepoRef, base: str, head: str) -> Comparison:
     """Two revisions: the commits of ``head`` since they parted, and the difference."""
     left = await at(core, actor, ref, base)
+    repos.require_files(core, left.found)
     right = await at(core, actor, ref, head)
     path = left.found.path
     parting = await git_diff.merge_base(core.git, path, left.commit, right.commit)
@@ -308,8 +329,13 @@ async def compare(core: Core, actor: Actor, ref: RepoRef, base: str, head: str) 
     return Comparison(left, right, parting, newest, ahead, behind, changes)
 
 
-async def raw_diff(core: Core, old: At, new: At) -> AsyncIterator[bytes]:
+def raw_diff(core: Core, old: At, new: At) -> AsyncGenerator[bytes]:
     """The difference of two commits of one repository as git prints it, in pieces."""
+    repos.require_files(core, old.found)
+    return _raw_diff(core, old, new)
+
+
+async def _raw_diff(core: Core, old: At, new: At) -> AsyncGenerator[bytes]:
     child = await core.git.start(
         old.found.path,
         "diff-tree",

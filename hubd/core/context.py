@@ -21,6 +21,7 @@ from hubd.hooks.pipeline import Pipeline
 from hubd.lfs import Lfs
 from hubd.lfs.context import ObjectLocks
 from hubd.obs.metrics import Metrics
+from hubd.sealing import Sealer
 from hubd.store.engine import Store
 
 
@@ -36,6 +37,7 @@ class Core:
     packs: PackCache
     pipeline: Pipeline
     lfs: Lfs
+    sealer: Sealer
     limits: Limits
     rates: Rates
     metrics: Metrics
@@ -48,6 +50,11 @@ class Core:
     http_url: str = ""
     ssh_url: str = ""
     stopping: bool = False
+
+    @property
+    def origin(self) -> str:
+        """The public address of the hub, for texts that no request has to do with."""
+        return (self.config.public_urls or [self.http_url])[0].rstrip("/")
 
     @cached_property
     def repos_dir(self) -> Path:

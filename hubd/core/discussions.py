@@ -74,7 +74,7 @@ async def show(
     """One discussion and all that happened in it."""
     found, discussion = await look(core, actor, ref, num, RepoAction.READ)
     async with core.store.read() as conn:
-        return found, discussion, await discussions.events(conn, discussion.id)
+        return found, discussion, await discussions.story(conn, discussion.id)
 
 
 async def look(
@@ -109,7 +109,7 @@ async def edit_comment(
     if event.hidden:
         raise Conflict("This comment is hidden.")
     body = check_body(body)
-    await core.store.write(lambda conn: discussions.edit(conn, event.id, body))
+    await core.store.write(lambda conn: discussions.edit(conn, discussion.id, event.id, body))
     return await _comment(core, discussion, event_id)
 
 
@@ -118,7 +118,7 @@ async def hide_comment(core: Core, actor: Actor, ref: RepoRef, num: int, event_i
     found, discussion = await look(core, actor, ref, num, RepoAction.DISCUSS)
     event = await _comment(core, discussion, event_id)
     _require_own_or_moderator(actor, found, event.author_id, "hide this comment")
-    await core.store.write(lambda conn: discussions.hide(conn, event.id))
+    await core.store.write(lambda conn: discussions.hide(conn, discussion.id, event.id))
     return await _comment(core, discussion, event_id)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from hubd.core import browse, listing
+from hubd.core import browse, listing, repos
 from hubd.core.browse import At, Entry
 from hubd.core.context import Core
 from hubd.errors import NotFound
@@ -34,6 +34,7 @@ class File:
 
 async def open_file(core: Core, at: At, path: str, *, pointer: bool = False) -> File:
     """A file of a commit; ``pointer``: an LFS pointer is sent as such, as Git has it."""
+    repos.require_files(core, at.found)
     entry, size = await browse.file(core, at, path)
     if entry.lfs is None or pointer:
         return File(entry, size, entry.oid, partial(listing.read, core, at, entry))

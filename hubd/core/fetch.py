@@ -50,7 +50,7 @@ class Source:
 
 async def admit(core: Core, actor: Actor, ref: RepoRef) -> Reading:
     """Judge a fetch; raises ``NotFound`` for what the actor may not know of."""
-    found = await repos.find(core, actor, ref, RepoAction.READ)
+    found = await repos.find(core, actor, ref, RepoAction.FETCH)
     path = await repos.ensure_directory(core, found.repo)
     return Reading(actor, found.repo, path)
 

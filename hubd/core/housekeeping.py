@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from hubd.core import leftovers, maintenance, trash
+from hubd.core import deliveries, leftovers, maintenance, trash
 from hubd.core.context import Core
 from hubd.errors import HubError
 from hubd.lfs import multipart
@@ -35,6 +35,7 @@ async def housekeeping(core: Core) -> None:
                 await trash.purge(core)
                 await core.store.write(sessions.sweep)
                 await core.store.write(oauth.sweep)
+                await deliveries.sweep(core)
                 await multipart.sweep(core.lfs)
                 await core.packs.sweep()
         except (HubError, OSError) as error:

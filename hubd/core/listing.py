@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from hubd.core import repos
 from hubd.core.browse import At
 from hubd.core.context import Core
 from hubd.core.entries import Entry, described, folder_at, line_at
@@ -113,7 +114,8 @@ def _place(path: str) -> RepoPath:
 
 
 async def require_content(core: Core, at: At, entry: Entry) -> None:
-    """Raise ``EntryNotFound`` if the large file behind a pointer is not this repository's."""
+    """Raise ``Gated``, or ``EntryNotFound`` for a large file that is not this repository's."""
+    repos.require_files(core, at.found)
     if entry.lfs is None:
         return
     try:
@@ -124,6 +126,7 @@ async def require_content(core: Core, at: At, entry: Entry) -> None:
 
 async def read(core: Core, at: At, entry: Entry, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes [start, end) of a file as Git has them, in pieces."""
+    repos.require_files(core, at.found)
     async with aclosing(core.objects.stream(at.found.path, entry.oid)) as pieces:
         async for piece in part(pieces, start, end):
             yield piece

@@ -62,6 +62,7 @@ async def open_pull(
     request starts empty and waits for commits at its ref.
     """
     found = await repos.find(core, actor, ref, RepoAction.DISCUSS)
+    repos.require_files(core, found)
     base_ref = RefName.branch(base or found.repo.default_branch)
     refs = await core.refs.get(found.path)
     base_oid = refs.oid_of(base_ref)

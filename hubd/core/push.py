@@ -42,6 +42,7 @@ async def admit(core: Core, actor: Actor, ref: RepoRef) -> Reading:
         found = await _create_by_push(core, actor, ref)
     except Denied:
         found = await repos.find(core, actor, ref, RepoAction.DISCUSS)
+        repos.require_files(core, found)
         async with core.store.read() as conn:
             if not await discussions.has_live_pull(conn, found.repo.id, actor.user_id or 0):
                 raise

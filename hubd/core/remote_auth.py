@@ -31,9 +31,8 @@ async def issue(
     core: Core, actor: Actor, fingerprint: str, ref: RepoRef, *, may_write: bool
 ) -> Granted:
     """A token for the key of this fingerprint, with which the actor signed in."""
-    found = await repos.find(core, actor, ref, RepoAction.PUSH if may_write else RepoAction.READ)
-    origin = core.config.public_urls[0].rstrip("/") if core.config.public_urls else core.http_url
-    if not origin:
+    found = await repos.find(core, actor, ref, RepoAction.PUSH if may_write else RepoAction.FETCH)
+    if not core.origin:
         raise Unavailable("This hub is not reached by HTTP.", hint="Use a newer git-lfs.")
     ticket = KeyTicket(
         repo_id=found.repo.id,
@@ -42,7 +41,7 @@ async def issue(
         may_write=may_write,
         expires_at=time.time() + SECONDS,
     )
-    href = f"{origin}/{found.repo.ref.path}.git/info/lfs"
+    href = f"{core.origin}/{found.repo.ref.path}.git/info/lfs"
     return Granted(href, core.lfs.signer.sign(ticket), SECONDS)
 
 

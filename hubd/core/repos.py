@@ -10,7 +10,15 @@ from pathlib import Path
 
 from hubd import access
 from hubd.core.context import Core
-from hubd.errors import Conflict, Invalid, NotFound, RepoNotFound, Unavailable
+from hubd.errors import (
+    Conflict,
+    Gated,
+    GatedSignIn,
+    Invalid,
+    NotFound,
+    RepoNotFound,
+    Unavailable,
+)
 from hubd.names import check_name
 from hubd.obs.failpoints import afail
 from hubd.store import audit, namespaces, queries, repos, users
@@ -25,13 +33,17 @@ from hubd.types import (
     RepoAction,
     RepoRef,
     RepoType,
+    RequestState,
     Role,
     Visibility,
 )
 
 DOING = {
     RepoAction.READ: "read this repository",
+    RepoAction.FETCH: "read the files of this repository",
     RepoAction.PUSH: "push to this repository",
+    RepoAction.ASK_ACCESS: "ask for access to this repository",
+    RepoAction.ANSWER_REQUESTS: "decide who gets the files of this repository",
     RepoAction.DISCUSS: "take part in this repository's discussions",
     RepoAction.MODERATE: "moderate this repository's discussions",
     RepoAction.MANAGE_SETTINGS: "change this repository's settings",
@@ -43,18 +55,31 @@ DOING = {
     RepoAction.MANAGE_ACCESS: "manage who has access to this repository",
     RepoAction.MAINTAIN: "maintain this repository",
     RepoAction.BREAK_LOCKS: "break the locks of others",
+    RepoAction.REMOVE_OBJECTS: "remove large files of this repository",
+    RepoAction.RUN_SPACE: "decide how this Space runs",
 }
 OBJECT_FORMATS = ("sha1", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A repository that the actor may act on; ``moved`` if it was asked for by an old name."""
+    """A repository that the actor may act on; ``moved`` if it was asked for by an old name.
+
+    ``files`` is what the rules say of the bytes of its files, ``request`` where the actor's own
+    request for them stands.
+    """
 
     repo: Repo
     path: Path
     role: Role
     moved: bool
+    files: access.Verdict = access.Verdict.ALLOW
+    request: RequestState | None = None
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the actor may have the bytes of its files."""
+        return self.files is access.Verdict.ALLOW
 
 
 async def find(
@@ -65,10 +90,39 @@ async def find(
     if found is None:
         raise RepoNotFound("Repository not found.")
     facts = access.repo_facts(found)
-    access.require(access.decide(actor, action, facts), DOING[action])
-    return Found(
-        found.repo, core.path_of(found.repo.id), access.repo_role(actor, facts), found.moved
-    )
+    verdict = access.decide(actor, action, facts)
+    if action is not RepoAction.FETCH:
+        access.require(verdict, DOING[action])
+    files = access.decide(actor, RepoAction.FETCH, facts)
+    path, role = core.path_of(found.repo.id), access.repo_role(actor, facts)
+    judged = Found(found.repo, path, role, found.moved, files, found.request)
+    if action is RepoAction.FETCH:
+        require_files(core, judged)
+    return judged
+
+
+_TOLD = {
+    None: "{} is restricted and you are not in the authorized list. Visit {} to ask for access.",
+    RequestState.PENDING: "{} is restricted. Your request awaits a review of its owners.",
+    RequestState.REJECTED: "{} is restricted. Your request was rejected by its owners.",
+}
+
+
+def require_files(core: Core, found: Found) -> None:
+    """Raise unless whom a repository was found for may have the bytes of its files.
+
+    Whatever reads bytes of files, or what of them changed, comes through here.
+    """
+    repo = found.repo
+    what, url = f"Access to {repo.type} {repo.ref.repo_id}", f"{core.origin}/{repo.ref.path}"
+    match found.files:
+        case access.Verdict.GATED:
+            told = _TOLD.get(found.request, _TOLD[None])
+            raise Gated(told.format(what, url))
+        case access.Verdict.GATED_SIGN_IN:
+            raise GatedSignIn(f"{what} is restricted. Sign in, or visit {url} to ask for access.")
+        case verdict:
+            access.require(verdict, DOING[RepoAction.FETCH])
 
 
 async def by_id(core: Core, repo_id: int) -> Repo:
@@ -168,6 +222,7 @@ async def listing(
     search: str = "",
     tags: Sequence[str] = (),
     parameters: tuple[int | None, int | None] | None = None,
+    gated: bool | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
@@ -182,6 +237,7 @@ async def listing(
             search=search,
             tags=tags,
             parameters=parameters,
+            gated=gated,
             sort=sort,
             after=after,
             limit=limit,

@@ -87,3 +87,33 @@ async def _of_quarantine(git: Git, path: Path, folder: Path, below: int) -> Cont
         async for lines in git.list_new_objects(path, folder):
             small = [oid for oid, kind, size in lines if kind == "blob" and size < below]
             yield await batch.contents_many(small)
+
+
+async def named(git: Git, path: Path, below: int) -> AsyncGenerator[dict[str, str], None]:
+    """Paths by id of all blobs smaller than ``below`` bytes that any ref reaches, in portions.
+
+    Of a blob that lies in several places one is named.
+    """
+    child = await git.start(
+        path,
+        "rev-list",
+        "--all",
+        "--objects",
+        "--filter=object:type=blob",
+        "--filter-provided-objects",
+        values={"filter": f"blob:limit={below}"},
+        stdin=False,
+        nice=_NICE,
+    )
+    try:
+        portion: dict[str, str] = {}
+        async for line in records(child, b"\n"):
+            oid, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
+            portion[oid] = name
+            if len(portion) == _PORTION:
+                yield portion
+                portion = {}
+        if portion:
+            yield portion
+    finally:
+        await asyncio.shield(child.kill())

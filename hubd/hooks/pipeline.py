@@ -30,7 +30,7 @@ from hubd.hooks.context import PushContext
 from hubd.lfs import Lfs
 from hubd.names import is_pull_ref
 from hubd.obs.failpoints import afail
-from hubd.store import audit, discussions, pushes, queries, repos, rules
+from hubd.store import audit, discussions, events, pushes, queries, repos, rules
 from hubd.store.engine import Connection, Store
 from hubd.store.pushes import Push, RefMove
 from hubd.store.repos import Repo
@@ -320,7 +320,7 @@ class Pipeline:
         async with self.store.read() as conn:
             left = await pushes.open_intents(conn, repo_id)
             names = {move.ref for push in left for move in push.moves}
-            recorded = {ref: await pushes.last_recorded(conn, repo_id, ref) for ref in names}
+            recorded = {ref: await events.last_recorded(conn, repo_id, ref) for ref in names}
         refs = await read_refs(self.git, path)
         applied = {
             (push_id, ref)

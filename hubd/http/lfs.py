@@ -50,7 +50,7 @@ async def objects_batch(request: web.Request, actor: Actor, ref: RepoRef) -> web
     core = core_of(request)
     origin = public_url(request)
     if asked.operation == "download":
-        repo = (await repos.find(core, actor, ref, RepoAction.READ)).repo
+        repo = (await repos.find(core, actor, ref, RepoAction.FETCH)).repo
         answers = await batch.download(core.lfs, actor, repo, asked.objects)
         bodies = [_rendered(core.lfs, origin, answer) for answer in answers]
         return reply({"transfer": "basic", "hash_algo": "sha256", "objects": bodies})

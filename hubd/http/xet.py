@@ -67,7 +67,7 @@ async def _admit(request: web.Request, *, may_write: bool) -> tuple[XetTicket, A
     repo = await repos.by_id(core, ticket.repo_id)
     actor = ticket.actor
     ref = RepoRef(repo.type, repo.namespace, repo.name)
-    action = RepoAction.PUSH if may_write else RepoAction.READ
+    action = RepoAction.PUSH if may_write else RepoAction.FETCH
     return ticket, actor, await repos.find(core, actor, ref, action)
 
 

@@ -58,7 +58,7 @@ async def adopt(lfs: Lfs, actor: Actor, repo: Repo, wanted: Mapping[str, int]) -
     """
 
     async def work(conn: Connection) -> dict[str, int]:
-        seen = await objects.readable(conn, access.visible(actor), wanted)
+        seen = await objects.readable(conn, access.fetchable(actor), wanted)
         known = {oid: size for oid, size in seen.items() if size == wanted[oid]}
         if known:
             await quota.require_room(lfs, conn, repo, sum(known.values()), len(known))
@@ -66,7 +66,7 @@ async def adopt(lfs: Lfs, actor: Actor, repo: Repo, wanted: Mapping[str, int]) -
         return known
 
     async with lfs.store.read() as conn:
-        if not await objects.readable(conn, access.visible(actor), wanted):
+        if not await objects.readable(conn, access.fetchable(actor), wanted):
             return {}
     async with quota.one_at_a_time(lfs, repo):
         return await lfs.store.write(work)

@@ -6,8 +6,6 @@ to that object. The key never leaves the data directory.
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +14,8 @@ import msgspec
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from hubd.errors import Denied
+from hubd.sealing import key_file
 
-_KEY_BYTES = 32
 T = TypeVar("T", bound="Ticket")
 
 
@@ -61,17 +59,7 @@ class Signer:
     @classmethod
     def of(cls, file: Path) -> Signer:
         """With the key in a file, made at the first start. Blocking."""
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not file.exists():
-            temporary = file.with_suffix(".tmp")
-            temporary.unlink(missing_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(secrets.token_bytes(_KEY_BYTES))
-                out.flush()
-                os.fsync(descriptor)
-            temporary.rename(file)
-        return cls(file.read_bytes())
+        return cls(key_file(file))
 
     def sign(self, ticket: Ticket) -> str:
         """The ticket as text that fits into a path."""

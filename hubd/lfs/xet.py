@@ -166,7 +166,7 @@ async def usable(
         if actor.user_id is not None:
             sent = await xet.uploaded(conn, repo_id, actor.user_id, names)
         rest = [name for name in stored if name not in sent]
-        parts = await xet.readable(conn, access.visible(actor), rest)
+        parts = await xet.readable(conn, access.fetchable(actor), rest)
     return stored, Usable([stored[name] for name in sent], parts)
 
 
@@ -184,7 +184,7 @@ async def query_chunk(lfs: Lfs, actor: Actor, repo_id: int, chunk: str) -> bytes
     """
     async with lfs.store.read() as conn:
         for place in await xet.chunks(conn, chunk):
-            oid = await xet.user_of(conn, access.visible(actor), place)
+            oid = await xet.user_of(conn, access.fetchable(actor), place)
             if oid is not None:
                 break
         else:

@@ -183,7 +183,7 @@ class Transfer:
         push = self._command.uploads if to_push is None else to_push
         if push and not self._command.uploads:
             raise Denied("This connection is for downloads.")
-        action = RepoAction.PUSH if push else RepoAction.READ
+        action = RepoAction.PUSH if push else RepoAction.FETCH
         return (await repos.find(self._core, self._actor, self._command.ref, action)).repo
 
     async def _do(self, request: Request) -> None:

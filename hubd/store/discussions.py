@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from hubd.store import schema
+from hubd.store import events, schema
 from hubd.store.engine import Connection
 from hubd.store.rows import insert, inserted, many, now, one
 
@@ -95,7 +95,9 @@ async def add(
             updated_at=at,
         )
     )
-    await _record(conn, inserted(made), COMMENT, author_id, body, {}, at)
+    first = await _record(conn, inserted(made), COMMENT, author_id, body, {}, at)
+    about = {"discussion": inserted(made), "comment": first}
+    await events.add(conn, events.DISCUSSION_CREATED, repo_id, about)
     found = await get(conn, repo_id, num)
     assert found is not None, "just written"  # noqa: S101
     return found
@@ -160,7 +162,7 @@ def _says(word: str) -> sa.ColumnElement[bool]:
     return sa.or_(title, said.exists())
 
 
-async def events(conn: Connection, discussion_id: int) -> Sequence[Event]:
+async def story(conn: Connection, discussion_id: int) -> Sequence[Event]:
     """All that happened, oldest first."""
     return many(Event, await conn.execute(_event_query(discussion_id).order_by(_events.c.id)))
 
@@ -207,7 +209,22 @@ async def record(
         .where(_table.c.id == discussion_id)
         .values(updated_at=at, comments=comments)
     )
-    return await _record(conn, discussion_id, kind, author_id, body, data or {}, at)
+    made = await _record(conn, discussion_id, kind, author_id, body, data or {}, at)
+    if kind == COMMENT:
+        await _tell(conn, events.COMMENT_CREATED, discussion_id, made)
+    else:
+        await _tell(conn, events.DISCUSSION_CHANGED, discussion_id)
+    return made
+
+
+async def _tell(
+    conn: Connection, kind: str, discussion_id: int, event_id: int | None = None
+) -> None:
+    where = sa.select(_table.c.repo_id).where(_table.c.id == discussion_id).scalar_subquery()
+    about = {"discussion": discussion_id}
+    await events.add(
+        conn, kind, where, about if event_id is None else about | {"comment": event_id}
+    )
 
 
 async def _record(
@@ -239,20 +256,28 @@ async def change(conn: Connection, discussion_id: int, **values: object) -> None
     await conn.execute(sa.update(_table).where(_table.c.id == discussion_id).values(**values))
 
 
-async def edit(conn: Connection, event_id: int, body: str) -> None:
+async def edit(conn: Connection, discussion_id: int, event_id: int, body: str) -> None:
     """Replace the text of a comment."""
     await conn.execute(
         sa.update(_events)
         .where(_events.c.id == event_id)
         .values(body=body, edited_at=now(), edits=_events.c.edits + 1)
     )
+    await _tell(conn, events.COMMENT_CHANGED, discussion_id, event_id)
 
 
-async def hide(conn: Connection, event_id: int) -> None:
+async def hide(conn: Connection, discussion_id: int, event_id: int) -> None:
     """Take a comment out of sight; its text is gone for good."""
     await conn.execute(
         sa.update(_events).where(_events.c.id == event_id).values(body="", hidden=True)
     )
+    await _tell(conn, events.COMMENT_CHANGED, discussion_id, event_id)
+
+
+async def by_id(conn: Connection, discussion_id: int) -> Discussion | None:
+    """One, for the daemon itself."""
+    query = _WITH_AUTHOR.where(_table.c.id == discussion_id)
+    return one(Discussion, (await conn.execute(query)).first())
 
 
 async def pulls_of(conn: Connection, repo_id: int, nums: Sequence[int]) -> dict[int, Discussion]:

@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from hubd.store import schema
+from hubd.store import schema, schema_social
 from hubd.store.engine import Connection
 from hubd.store.rows import insert, many, now
 from hubd.types import RepoType
 
-_table = schema.likes
+_table = schema_social.likes
 _ns = schema.namespaces
 _repos = schema.repos
 

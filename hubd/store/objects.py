@@ -190,6 +190,12 @@ async def unlink_unused(
     return (await conn.execute(query)).rowcount
 
 
+async def unlink(conn: Connection, repo_id: int, oids: Collection[str]) -> int:
+    """Take these objects from a repository, whoever counts on them; their number."""
+    query = sa.delete(_links).where(_links.c.repo_id == repo_id, _links.c.oid.in_(oids))
+    return (await conn.execute(query)).rowcount
+
+
 async def orphans(
     conn: Connection, before: float, *, after: str = "", limit: int = 1000
 ) -> Sequence[StoredObject]:

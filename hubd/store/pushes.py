@@ -1,4 +1,4 @@
-"""Owner of ``pushes``, ``push_refs`` and ``events``: what happened to refs, once each."""
+"""Owner of ``pushes`` and ``push_refs``: what happened to refs, once each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from hubd.store import repos, schema
+from hubd.store import events, repos, schema
 from hubd.store.engine import Connection
 from hubd.store.rows import for_each, inserted, now
 from hubd.types import Actor
 
 _pushes = schema.pushes
 _refs = schema.push_refs
-_events = schema.events
-REF_UPDATED = "ref.updated"
 
 
 class RefMove(msgspec.Struct, frozen=True):
@@ -100,21 +98,7 @@ async def finish(conn: Connection, push_id: int, applied: Sequence[RefMove]) -> 
         return None
     marks = ({"b_push": push_id, "b_ref": move.ref} for move in applied)
     await for_each(conn, _APPLIED, marks)
-    await for_each(
-        conn,
-        sa.insert(_events),
-        (
-            {
-                "kind": REF_UPDATED,
-                "repo_id": push.repo_id,
-                "push_id": push_id,
-                "ref": move.ref,
-                "payload": {"old": move.old, "new": move.new, "actor": push.actor_name},
-                "created_at": at,
-            }
-            for move in applied
-        ),
-    )
+    await events.add_moves(conn, push.repo_id, push_id, push.actor_name, applied, at)
     await repos.touch_pushed(conn, push.repo_id, at)
     return None if push.user_id is None else int(push.user_id)
 
@@ -168,15 +152,3 @@ def _push(row: sa.Row[Any], moves: list[RefMove]) -> Push:
     # SQLAlchemy's names are a kind of str of their own, which msgspec takes for no str.
     values: dict[str, Any] = {str(name): value for name, value in row._mapping.items()}  # noqa: SLF001
     return msgspec.convert({**values, "moves": tuple(moves)}, Push, strict=False)
-
-
-async def last_recorded(conn: Connection, repo_id: int, ref: str) -> str | None:
-    """Where the newest event left a ref; None if there is none."""
-    found = await conn.execute(
-        sa.select(_events.c.payload)
-        .where(_events.c.repo_id == repo_id, _events.c.ref == ref, _events.c.kind == REF_UPDATED)
-        .order_by(_events.c.id.desc())
-        .limit(1)
-    )
-    payload = found.scalar_one_or_none()
-    return None if payload is None else str(payload["new"])

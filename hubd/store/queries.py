@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hubd.names import fold_name
-from hubd.store import cards, keys, likes, repos, schema, sessions, tokens, users
+from hubd.store import cards, keys, likes, repos, schema, schema_social, sessions, tokens, users
 from hubd.store.engine import Connection
 from hubd.store.keys import Key
 from hubd.store.repos import Repo
@@ -17,18 +17,19 @@ from hubd.store.rows import labelled, many, one, prefixed
 from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
-from hubd.types import RepoRef, RepoType, Role
+from hubd.types import Gate, RepoRef, RepoType, RequestState, Role
 
 _ns = schema.namespaces
 _repos = schema.repos
 
 
 class RepoAccess(msgspec.Struct, frozen=True):
-    """A repository, the asker's own role on it, and whether it was asked for by an old address."""
+    """A repository, the asker's role on it and request for its files, and whether it has moved."""
 
     repo: Repo
     role: Role
     moved: bool
+    request: RequestState | None = None
 
 
 def _accounts(extra: sa.Table, columns: list[sa.ColumnElement[object]]) -> sa.Select[Any]:
@@ -107,6 +108,16 @@ def role_column(user_id: int | sa.BindParameter[int]) -> sa.ColumnElement[int]:
     )
 
 
+def request_column(user_id: int | sa.BindParameter[int]) -> sa.ColumnElement[str | None]:
+    """Where an account's request for the files of a row of ``repos`` stands; NULL: none."""
+    requests = schema_social.access_requests
+    return (
+        sa.select(requests.c.state)
+        .where(requests.c.repo_id == _repos.c.id, requests.c.user_id == user_id)
+        .scalar_subquery()
+    )
+
+
 def _repo_access() -> sa.Executable:
     """A repository by its address, present or former, with an account's role; one statement."""
     fold: sa.BindParameter[str] = sa.bindparam("namespace")
@@ -131,6 +142,7 @@ def _repo_access() -> sa.Executable:
         sa.select(
             *repos.columns(),
             role_column(sa.bindparam("user", type_=sa.BigInteger)).label("role"),
+            request_column(sa.bindparam("user", type_=sa.BigInteger)).label("request"),
             sa.case((sa.and_(direct, _ns.c.name_fold == fold), 0), else_=1).label("moved"),
         )
         .select_from(repos.JOIN)
@@ -161,7 +173,23 @@ async def repo_access(conn: Connection, ref: RepoRef, user_id: int | None) -> Re
     repo = one(Repo, row)
     if repo is None or row is None:
         return None
-    return RepoAccess(repo, Role(row.role), bool(row.moved))
+    request = None if row.request is None else RequestState(row.request)
+    return RepoAccess(repo, Role(row.role), bool(row.moved), request)
+
+
+async def repo_access_by_id(conn: Connection, repo_id: int, user_id: int) -> RepoAccess | None:
+    """As ``repo_access``, of a repository that is known, in the trash or not."""
+    query = sa.select(
+        *repos.columns(),
+        role_column(user_id).label("role"),
+        request_column(user_id).label("request"),
+    )
+    row = (await conn.execute(query.select_from(repos.JOIN).where(_repos.c.id == repo_id))).first()
+    repo = one(Repo, row)
+    if repo is None or row is None:
+        return None
+    request = None if row.request is None else RequestState(row.request)
+    return RepoAccess(repo, Role(row.role), moved=False, request=request)
 
 
 async def namespace_role(conn: Connection, namespace_id: int, user_id: int | None) -> Role:
@@ -188,6 +216,7 @@ async def visible_repos(
     search: str = "",
     tags: Sequence[str] = (),
     parameters: tuple[int | None, int | None] | None = None,
+    gated: bool | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
@@ -200,6 +229,8 @@ async def visible_repos(
     wanted = _wanted(type, namespace_id, search, tags)
     if parameters is not None:
         wanted.append(cards.sized(*parameters))
+    if gated is not None:
+        wanted.append((_repos.c.gate != Gate.OFF.value) == gated)
     query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, *wanted)
     offset = int(after) if after is not None and after.isdigit() else 0
     found = many(

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from hubd.errors import Conflict, NotFound
 from hubd.names import fold_name
-from hubd.store import schema
+from hubd.store import events, schema
 from hubd.store.engine import Connection
 from hubd.store.orgs import Member
 from hubd.store.rows import inserted, many, now, one
-from hubd.types import RepoRef, RepoType, Role, Visibility
+from hubd.types import Gate, RepoRef, RepoType, Role, Visibility
 
 _table = schema.repos
 _redirects = schema.repo_redirects
@@ -30,6 +30,7 @@ class Repo(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     visibility: Visibility
+    gate: Gate
     default_branch: str
     object_format: str
     description: str
@@ -73,7 +74,7 @@ async def add(
 ) -> int:
     """A new row; raises ``Conflict`` if the address is taken. Ends a redirect from it."""
     await _require_free(conn, type, namespace_id, name, None)
-    return inserted(
+    repo_id = inserted(
         await conn.execute(
             sa.insert(_table).values(
                 type=type.value,
@@ -92,6 +93,8 @@ async def add(
             )
         )
     )
+    await events.add(conn, events.REPO_CREATED, repo_id)
+    return repo_id
 
 
 async def _require_free(
@@ -137,6 +140,8 @@ async def rename(conn: Connection, repo_id: int, namespace_id: int, name: str) -
             )
         )
     await _set(conn, repo_id, namespace_id=namespace_id, name=name, name_fold=fold_name(name))
+    before = {"from": repo.ref.repo_id, "from_owner": repo.namespace_id}
+    await events.add(conn, events.REPO_MOVED, repo_id, before)
 
 
 async def _set(conn: Connection, repo_id: int, **values: object) -> None:
@@ -145,35 +150,48 @@ async def _set(conn: Connection, repo_id: int, **values: object) -> None:
     )
 
 
+async def _configure(conn: Connection, repo_id: int, **values: object) -> None:
+    """Set what those who watch a repository want to know."""
+    await _set(conn, repo_id, **values)
+    await events.add(conn, events.REPO_CHANGED, repo_id)
+
+
 async def set_visibility(conn: Connection, repo_id: int, visibility: Visibility) -> None:
     """Change who may read."""
-    await _set(conn, repo_id, visibility=visibility.value)
+    await _configure(conn, repo_id, visibility=visibility.value)
+
+
+async def set_gate(conn: Connection, repo_id: int, gate: Gate) -> None:
+    """Change whether its files must be asked for."""
+    await _configure(conn, repo_id, gate=gate.value)
 
 
 async def set_archived(conn: Connection, repo_id: int, at: float | None) -> None:
     """Read-only from a time on, or writable with None."""
-    await _set(conn, repo_id, archived_at=at)
+    await _configure(conn, repo_id, archived_at=at)
 
 
 async def set_default_branch(conn: Connection, repo_id: int, branch: str) -> None:
     """Change what HEAD names."""
-    await _set(conn, repo_id, default_branch=branch)
+    await _configure(conn, repo_id, default_branch=branch)
 
 
 async def set_description(conn: Connection, repo_id: int, description: str) -> None:
     """Change the line shown in lists."""
-    await _set(conn, repo_id, description=description)
+    await _configure(conn, repo_id, description=description)
 
 
 async def trash(conn: Connection, repo_id: int) -> None:
     """Delete, restorable."""
     await _set(conn, repo_id, deleted_at=now())
+    await events.add(conn, events.REPO_DELETED, repo_id)
 
 
 async def restore(conn: Connection, repo: Repo, name: str) -> None:
     """Take out of the trash under a name; raises ``Conflict`` if that is taken."""
     await _require_free(conn, repo.type, repo.namespace_id, name, repo.id)
     await _set(conn, repo.id, deleted_at=None, name=name, name_fold=fold_name(name))
+    await events.add(conn, events.REPO_CREATED, repo.id)
 
 
 async def trashed_of(conn: Connection, namespace_id: int) -> Sequence[Repo]:

@@ -1,4 +1,4 @@
-"""All tables but those of ``schema_xet``, ``schema_models`` and ``schema_oauth``.
+"""All tables but those of ``schema_xet``, ``schema_social``, ``schema_models``, ``schema_oauth``.
 
 Times are UTC epoch seconds; ids are never used twice.
 """
@@ -99,6 +99,7 @@ repos = sa.Table(
     sa.Column("name", sa.String(96), nullable=False),
     sa.Column("name_fold", sa.String(96), nullable=False),
     sa.Column("visibility", sa.String(16), nullable=False),
+    sa.Column("gate", sa.String(8), nullable=False, server_default="off"),
     sa.Column("default_branch", sa.String(200), nullable=False),
     sa.Column("object_format", sa.String(8), nullable=False),
     sa.Column("description", sa.String(500), nullable=False),
@@ -245,7 +246,7 @@ push_refs = sa.Table(
     sa.Column("applied", sa.Boolean),
 )
 
-# One row per ref that moved; later work (conversion, webhooks, indexing) starts here.
+# One row per ref that moved, and of whatever else webhooks wait for; later work starts here.
 events = sa.Table(
     "events",
     metadata,
@@ -256,10 +257,18 @@ events = sa.Table(
     sa.Column("ref", sa.String(1024), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
+    # Whether the webhooks that wait for it have their deliveries; true if none waits.
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.UniqueConstraint("kind", "push_id", "ref"),
     sqlite_autoincrement=True,
 )
 sa.Index("ix_events_repo_ref", events.c.repo_id, events.c.ref)
+sa.Index(
+    "ix_events_untold",
+    events.c.id,
+    sqlite_where=events.c.told.is_(False),
+    postgresql_where=events.c.told.is_(False),
+)
 
 audit = sa.Table(
     "audit",
@@ -426,18 +435,4 @@ card_tags = sa.Table(
     metadata,
     sa.Column("repo_id", _BigId, sa.ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.String(200), primary_key=True, index=True),
-)
-
-likes = sa.Table(
-    "likes",
-    metadata,
-    sa.Column("user_id", _BigId, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column(
-        "repo_id",
-        _BigId,
-        sa.ForeignKey("repos.id", ondelete="CASCADE"),
-        primary_key=True,
-        index=True,
-    ),
-    sa.Column("created_at", _Time, nullable=False),
 )

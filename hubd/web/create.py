@@ -18,13 +18,18 @@ async def show_new(visit: Visit) -> web.Response:
     return await _new(visit)
 
 
-async def _new(visit: Visit, error: HubError | None = None) -> web.Response:
+async def owners_of(visit: Visit) -> list[tuple[str, str]]:
+    """The namespaces in which the visitor may make repositories, as a choice."""
     assert visit.actor.user_id is not None, "the page wants a session"  # noqa: S101
     member_of = await orgs.of_user(visit.core, visit.actor.user_id)
     owners = [visit.actor.name, *(org.name for org, role in member_of if role > Role.READ)]
+    return [(name, name) for name in owners]
+
+
+async def _new(visit: Visit, error: HubError | None = None) -> web.Response:
     return visit.show(
         "new_repo.html",
-        owners=[(name, name) for name in owners],
+        owners=await owners_of(visit),
         types=TYPE_WORDS,
         **(problem(error) if error else {}),
     )

@@ -19,7 +19,6 @@ from hubd.web.raw import image_type
 from hubd.web.render import RENDERER, Document, plain
 
 FOLDER_PAGE = 500
-_READMES = ("readme.md", "readme.markdown", "readme.txt", "readme.rst", "readme")
 _MARKDOWN = (".md", ".markdown", ".mdown")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -147,17 +146,13 @@ def crumbs(path: RepoPath) -> list[tuple[str, str]]:
 async def _readme(
     place: Place, at: browse.At, folder: RepoPath, entries: list[browse.Entry]
 ) -> dict[str, Any] | None:
-    named = {e.name.lower(): e for e in reversed(entries) if e.kind == "file"}
-    entry = next((named[name] for name in _READMES if name in named), None)
-    if entry is None:
-        return None
-    blob = await browse.blob(place.visit.core, at, entry.path)
-    if blob.text is None or not blob.text.strip():
+    blob = await browse.readme(place.visit.core, at, entries)
+    if blob is None or blob.text is None:
         return None
     document = Document(None, "")
-    if entry.name.lower().endswith(_MARKDOWN):
+    if blob.entry.name.lower().endswith(_MARKDOWN):
         document = await _document(place, at, folder, blob.text)
-    return {"entry": entry, "document": document, "text": blob.text}
+    return {"entry": blob.entry, "document": document, "text": blob.text}
 
 
 async def _document(place: Place, at: browse.At, folder: str, text: str) -> Document:

@@ -11,11 +11,13 @@ from hubd.http.context import tell_errors
 from hubd.web import (
     account,
     change,
+    copies,
     create,
     csrf,
     discussions,
     errorpages,
     files,
+    gates,
     lists,
     oauth,
     raw,
@@ -120,6 +122,10 @@ def _add_repositories(app: web.Application) -> None:
     _add(app, "GET", f"{_REPO}/compare", repo_page(refs.compare))
     _add_changes(app)
     _add_discussions(app)
+    _add(app, "GET", f"{_REPO}/ask-access", repo_page(gates.show))
+    _add(app, "POST", f"{_REPO}/ask-access", repo_page(gates.ask), sign_in=True)
+    _add(app, "GET", f"{_REPO}/duplicate", repo_page(copies.show), sign_in=True)
+    _add(app, "POST", f"{_REPO}/duplicate", repo_page(copies.make), sign_in=True)
     _add(app, "GET", f"{_REPO}/settings", repo_page(settings.show))
     _add(app, "POST", f"{_REPO}/settings/{{section}}", repo_page(settings.change), sign_in=True)
 

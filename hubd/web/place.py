@@ -57,6 +57,7 @@ class Place:
             template,
             status,
             repo=self.found.repo,
+            found=self.found,
             links=self.links,
             tab=tab,
             # What is offered; the core decides when it is used.

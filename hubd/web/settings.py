@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import enum
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from aiohttp import web
 
-from hubd.core import browse, credentials, protection, repos, storage
+from hubd.core import browse, credentials, gates, protection, repos, storage
+from hubd.core.rows import AccessRequest
 from hubd.errors import HubError, Invalid, NotFound
 from hubd.lfs.quota import Limits, parse_amount
-from hubd.types import RepoAction, RepoRef, Role
+from hubd.types import Gate, RepoAction, RepoRef, RequestState, Role
 from hubd.web.account import number
 from hubd.web.create import description_of, visibility_of
 from hubd.web.links import Links
 from hubd.web.place import Place
 
+E = TypeVar("E", bound=enum.StrEnum)
 Change = Callable[[Place], Awaitable[tuple[RepoRef | None, str]]]
 
 
@@ -35,9 +39,20 @@ async def _page(place: Place, section: str = "", error: HubError | None = None) 
         keys=await credentials.list_deploy_keys(core, actor, ref),
         refs=await browse.refs(core, actor, ref),
         account=await storage.of_repo(core, actor, ref),
+        requests=await _requests(place),
         error=error,
         section=section,
     )
+
+
+async def _requests(place: Place) -> dict[str, Sequence[AccessRequest]]:
+    """Who asked for the files, by state; the API has those beyond the first of each."""
+    if place.found.repo.gate is Gate.OFF:
+        return {}
+    return {
+        state.value: await gates.listing(place.visit.core, place.visit.actor, place.ref, state)
+        for state in RequestState
+    }
 
 
 async def change(place: Place) -> web.StreamResponse:
@@ -71,6 +86,27 @@ async def _visibility(place: Place) -> tuple[RepoRef, str]:
     visit = place.visit
     await repos.set_visibility(visit.core, visit.actor, place.ref, visibility_of(visit))
     return place.ref, "saved"
+
+
+async def _gate(place: Place) -> tuple[RepoRef, str]:
+    visit = place.visit
+    where = (visit.core, visit.actor, place.ref)
+    if visit.text("request"):
+        state = _parsed(RequestState, visit.text("state"))
+        request_id = number(visit, "request")
+        await gates.answer(*where, state, request_id=request_id, reason=visit.text("reason"))
+    elif visit.text("user"):
+        await gates.grant(*where, visit.text("user"))
+    else:
+        await gates.set_gate(*where, _parsed(Gate, visit.text("gate")))
+    return place.ref, "saved"
+
+
+def _parsed(kind: type[E], text: str) -> E:
+    try:
+        return kind(text)
+    except ValueError:
+        raise Invalid("The form was not sent as this page makes it.") from None
 
 
 async def _rename(place: Place) -> tuple[RepoRef, str]:
@@ -154,6 +190,7 @@ async def _delete(place: Place) -> tuple[None, str]:
 _CHANGES: dict[str, Change] = {
     "general": _general,
     "visibility": _visibility,
+    "access": _gate,
     "rename": _rename,
     "collaborators": _collaborators,
     "rules": _rules,

@@ -322,7 +322,7 @@ def test_what_is_missing_is_told_apart(ada: HfClient) -> None:
         url = hf_hub_url(repo, "a/small.txt")
         meta = get_hf_file_metadata(url)
         assert meta.size == 5 and meta.commit_hash == api.model_info(repo).sha
-        error = refused(HfHubHTTPError, lambda: list(api.list_collections(owner="ada")))
+        error = refused(HfHubHTTPError, lambda: api.paper_info("2307.09288"))
         assert error.response.status_code == 501 and "not there on this hub yet" in str(error)
         """,
         repo=repo,

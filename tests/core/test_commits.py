@@ -13,7 +13,7 @@ from hubd.config import Config
 from hubd.core import accounts, browse, commits, maintenance, repos
 from hubd.core.context import Core
 from hubd.errors import Conflict, Denied, Invalid, NotFound, Refused
-from hubd.store import pushes
+from hubd.store import events, pushes
 from hubd.types import Actor, ActorKind, Channel, RepoRef, RepoType, Scope
 
 REF = RepoRef(RepoType.MODEL, "ann", "first")
@@ -81,7 +81,7 @@ async def test_concurrent_commits_to_one_branch_lose_none(core: Core, ann: Actor
     at = await browse.at(core, ann, REF)
     async with core.store.read() as conn:
         assert await pushes.open_intents(conn, None) == []
-        assert await pushes.last_recorded(conn, at.found.repo.id, "refs/heads/main") == at.commit
+        assert await events.last_recorded(conn, at.found.repo.id, "refs/heads/main") == at.commit
 
 
 async def test_checks_refuse_a_commit_as_they_refuse_a_push(core: Core, ann: Actor) -> None:

@@ -11,12 +11,12 @@ import msgspec
 from hubd.store import lfs_locks, uploads
 from hubd.store.engine import Store
 from hubd.store.uploads import Upload, UploadPart
-from tests.store.test_store import _repo, _user
+from tests.store.kit import add_repo, add_user
 
 
 async def test_one_of_many_gets_a_lock(store: Store) -> None:
-    ada, bob = await _user(store, "ada"), await _user(store, "bob")
-    repo_id, other = await _repo(store, ada, "one"), await _repo(store, ada, "two")
+    ada, bob = await add_user(store, "ada"), await add_user(store, "bob")
+    repo_id, other = await add_repo(store, ada, "one"), await add_repo(store, ada, "two")
     tries = [
         store.write(
             partial(lfs_locks.add, repo_id=repo_id, path="a.bin", user_id=who, ref="refs/heads/x")
@@ -37,8 +37,8 @@ async def test_one_of_many_gets_a_lock(store: Store) -> None:
 
 
 async def test_uploads_are_found_again_prolonged_and_swept(store: Store) -> None:
-    ada = await _user(store, "ada")
-    repo_id = await _repo(store, ada, "one")
+    ada = await add_user(store, "ada")
+    repo_id = await add_repo(store, ada, "one")
     now = time.time()
     first = Upload("a" * 32, repo_id, ada, "parts", "1" * 64, 10, 5, "h1", now, now + 60)
     newer = msgspec.structs.replace(first, id="b" * 32, handle="h2", created_at=now + 1)

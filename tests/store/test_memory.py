@@ -7,7 +7,16 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from hubd.store import memory, namespaces, queries, repos, schema, tokens, users
+from hubd.store import (
+    memory,
+    namespaces,
+    queries,
+    repos,
+    schema,
+    schema_social,
+    tokens,
+    users,
+)
 from hubd.store.engine import Connection, Store
 from hubd.types import RepoRef, RepoType, Role, Scope, Visibility
 
@@ -61,7 +70,7 @@ def test_statements_tell_the_tables_they_read_and_change() -> None:
         (sa.select(people.c.id), {"users"}, set()),
         (
             sa.select(schema.repos.c.id).where(
-                sa.exists().where(schema.likes.c.repo_id == schema.repos.c.id)
+                sa.exists().where(schema_social.likes.c.repo_id == schema.repos.c.id)
             ),
             {"repos", "likes"},
             set(),

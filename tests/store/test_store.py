@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from hubd.errors import Conflict
 from hubd.store import (
+    events,
     migrations,
     namespaces,
     pushes,
@@ -19,46 +20,15 @@ from hubd.store import (
     schema,
     schema_models,
     schema_oauth,
+    schema_social,
     schema_xet,
     users,
 )
 from hubd.store.engine import Connection, Store
 from hubd.store.migrations import alembic_runner
 from hubd.store.pushes import RefMove
-from hubd.types import Actor, RepoRef, RepoType, Role, Visibility
-
-
-async def _user(store: Store, name: str) -> int:
-    async def work(conn: Connection) -> int:
-        user_id = await namespaces.add(
-            conn, kind="user", name=name, full_name="", default_visibility=Visibility.PUBLIC
-        )
-        await users.add(
-            conn,
-            id=user_id,
-            email=None,
-            password_hash=None,
-            is_admin=False,
-            must_change_password=False,
-        )
-        return user_id
-
-    return await store.write(work)
-
-
-async def _repo(store: Store, owner: int, name: str) -> int:
-    return await store.write(
-        lambda conn: repos.add(
-            conn,
-            type=RepoType.MODEL,
-            namespace_id=owner,
-            name=name,
-            visibility=Visibility.PRIVATE,
-            default_branch="main",
-            object_format="sha1",
-            created_by=owner,
-        )
-    )
+from hubd.types import Actor, RepoRef, Role
+from tests.store.kit import add_repo, add_user
 
 
 async def _find(store: Store, address: str, user: int | None) -> queries.RepoAccess | None:
@@ -67,7 +37,7 @@ async def _find(store: Store, address: str, user: int | None) -> queries.RepoAcc
 
 
 async def test_no_update_is_lost_among_two_hundred(store: Store) -> None:
-    owner = await _user(store, "ada")
+    owner = await add_user(store, "ada")
 
     async def increment() -> None:
         async def work(conn: Connection) -> None:
@@ -99,13 +69,14 @@ async def test_a_cancelled_writer_leaves_no_transaction_open(store: Store) -> No
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await _user(store, "next") > 0
+    assert await add_user(store, "next") > 0
 
 
 async def test_revisions_make_what_the_schema_says(store: Store) -> None:
     def differences(conn: sa.Connection) -> list[object]:
         assert schema_models.model_facts.metadata is schema.metadata
         assert schema_oauth.oauth_apps.metadata is schema.metadata
+        assert schema_social.metadata is schema.metadata
         assert schema_xet.xorbs.metadata is schema.metadata
         return list(compare_metadata(MigrationContext.configure(conn), schema.metadata))
 
@@ -116,8 +87,8 @@ async def test_revisions_make_what_the_schema_says(store: Store) -> None:
 
 
 async def test_old_addresses_lead_on_also_after_both_names_changed(store: Store) -> None:
-    ada = await _user(store, "ada")
-    repo_id = await _repo(store, ada, "one")
+    ada = await add_user(store, "ada")
+    repo_id = await add_repo(store, ada, "one")
     await store.write(lambda conn: repos.rename(conn, repo_id, ada, "two"))
     await store.write(lambda conn: namespaces.rename(conn, ada, "lovelace"))
     for address, moved in {
@@ -132,18 +103,18 @@ async def test_old_addresses_lead_on_also_after_both_names_changed(store: Store)
     # The old name of an account, and what looks like it, stay reserved.
     for name in ("ada", "Ada"):
         with pytest.raises(Conflict):
-            await _user(store, name)
+            await add_user(store, name)
 
 
 async def test_look_alike_names_are_one_name(store: Store) -> None:
-    await _user(store, "foo-bar")
+    await add_user(store, "foo-bar")
     for name in ("FOO-BAR", "foo_bar", "f0o-bar"):
         with pytest.raises(Conflict):
-            await _user(store, name)
+            await add_user(store, name)
 
 
 async def test_a_push_is_recorded_once_with_an_event_for_each_ref(store: Store) -> None:
-    repo_id = await _repo(store, await _user(store, "ada"), "one")
+    repo_id = await add_repo(store, await add_user(store, "ada"), "one")
     zero, one = "0" * 40, "1" * 40
     moves = [RefMove("refs/heads/a", zero, one), RefMove("refs/heads/b", zero, one)]
     push_id = await store.write(
@@ -163,18 +134,18 @@ async def test_a_push_is_recorded_once_with_an_event_for_each_ref(store: Store) 
         await store.write(lambda conn: pushes.finish(conn, push_id, moves[:1]))
     async with store.read() as conn:
         assert await pushes.open_intents(conn, repo_id) == []
-        assert await pushes.last_recorded(conn, repo_id, "refs/heads/a") == one
-        assert await pushes.last_recorded(conn, repo_id, "refs/heads/b") is None
+        assert await events.last_recorded(conn, repo_id, "refs/heads/a") == one
+        assert await events.last_recorded(conn, repo_id, "refs/heads/b") is None
         count = sa.select(sa.func.count()).select_from(schema.events)
         assert (await conn.execute(count)).scalar_one() == 1
 
 
 async def test_a_trashed_address_is_free_and_comes_back_only_if_still_so(store: Store) -> None:
-    ada = await _user(store, "ada")
-    first = await _repo(store, ada, "one")
+    ada = await add_user(store, "ada")
+    first = await add_repo(store, ada, "one")
     await store.write(lambda conn: repos.trash(conn, first))
     assert await _find(store, "ada/one", ada) is None
-    await _repo(store, ada, "one")
+    await add_repo(store, ada, "one")
     async with store.read() as conn:
         (deleted,) = await repos.trashed_of(conn, ada)
     with pytest.raises(Conflict):

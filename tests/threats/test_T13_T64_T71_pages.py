@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,8 +13,8 @@ from tests.gitkit import until
 from tests.hubkit import Repo, World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
+from tests.webkit import PASSWORD, Browser, cookies, hidden, sign_in
 
-PASSWORD = "correct horse battery"
 # Each would run, load, send or imitate something if it were handed on as it is.
 EVIL = [
     "<script>alert(1)</script>",
@@ -45,46 +44,6 @@ FORBIDDEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Browser:
-    """A signed-in browser, as bytes."""
-
-    world: World
-    cookie: str
-
-    def get(self, path: str, **headers: str) -> Reply:
-        """A page."""
-        api = Api(self.world.hub.http)
-        return api.send("GET", path, headers={"Cookie": self.cookie, **headers})
-
-    def post(self, path: str, form: dict[str, str], **headers: str) -> Reply:
-        """A form as a browser sends it, from our own origin unless told otherwise."""
-        sent = {
-            "Cookie": self.cookie,
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Origin": self.world.hub.http,
-            **headers,
-        }
-        data = urlencode(form).encode()
-        return Api(self.world.hub.http).send("POST", path, data=data, headers=sent)
-
-
-def _cookies(reply: Reply) -> str:
-    return "; ".join(c.partition(";")[0] for c in reply.headers.get_all("Set-Cookie", []))
-
-
-def _hidden(page: Reply) -> dict[str, str]:
-    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.body.decode()))
-
-
-def sign_in(world: World, **more: str) -> Reply:
-    """What the sign-in form answers to the right password."""
-    nobody = Browser(world, "")
-    page = nobody.get("/-/login")
-    form = {**_hidden(page), "name": "ada", "password": PASSWORD, **more}
-    return Browser(world, _cookies(page)).post("/-/login", form)
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("pages")
@@ -96,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def ada(world: World) -> Browser:
-    return Browser(world, _cookies(sign_in(world)))
+    return Browser(world, cookies(sign_in(world)))
 
 
 def _article(page: Reply) -> str:
@@ -175,7 +134,7 @@ FORMS = ["/-/account", "/-/account/tokens", "/-/account/keys", "/-/new", "/-/log
 
 @pytest.mark.parametrize("path", FORMS)
 def test_T67_forms_of_other_sites_do_nothing(world: World, ada: Browser, path: str) -> None:
-    good = _hidden(ada.get("/-/account"))
+    good = hidden(ada.get("/-/account"))
     for form, headers in (
         ({}, {}),
         ({"csrf": "x" * 88}, {}),
@@ -196,9 +155,9 @@ def test_T67_nobody_is_signed_in_unawares_nor_framed(world: World) -> None:
     nobody = Browser(world, "")
     form = {"name": "ada", "password": PASSWORD}
     unasked = nobody.post("/-/login", form)
-    assert "hubd=" not in _cookies(unasked)
-    foreign = {**form, **_hidden(nobody.get("/-/login"))}
-    assert "hubd=" not in _cookies(nobody.post("/-/login", foreign))
+    assert "hubd=" not in cookies(unasked)
+    foreign = {**form, **hidden(nobody.get("/-/login"))}
+    assert "hubd=" not in cookies(nobody.post("/-/login", foreign))
     page = nobody.get("/-/login")
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
     assert "Access-Control-Allow-Origin" not in page.headers
@@ -209,16 +168,16 @@ def test_T68_a_session_is_new_flagged_listed_and_ended(world: World) -> None:
     line = next(c for c in first.headers.get_all("Set-Cookie", []) if c.startswith("hubd="))
     assert "HttpOnly" in line
     assert "SameSite=Lax" in line
-    one = Browser(world, _cookies(first))
+    one = Browser(world, cookies(first))
     # A cookie that somebody else planted is not the one that becomes signed in.
     planted = Browser(world, "hubd=planted")
     page = planted.get("/-/login")
-    form = {**_hidden(page), "name": "ada", "password": PASSWORD}
-    done = Browser(world, _cookies(page) + "; hubd=planted").post("/-/login", form)
-    assert "hubd=planted" not in _cookies(done)
-    other = Browser(world, _cookies(done))
+    form = {**hidden(page), "name": "ada", "password": PASSWORD}
+    done = Browser(world, cookies(page) + "; hubd=planted").post("/-/login", form)
+    assert "hubd=planted" not in cookies(done)
+    other = Browser(world, cookies(done))
     assert other.get("/-/account").status == one.get("/-/account").status == 200
-    fields = _hidden(one.get("/-/account/password"))
+    fields = hidden(one.get("/-/account/password"))
     changed = one.post(
         "/-/account/password",
         {**fields, "old": PASSWORD, "new": PASSWORD + "!", "again": PASSWORD + "!"},
@@ -247,7 +206,7 @@ def test_T69_signing_in_leads_to_our_own_pages(world: World, target: str) -> Non
     where = urlsplit(done.headers["Location"])
     assert where.netloc in {"", urlsplit(world.hub.http).netloc}
     assert not done.headers["Location"].startswith(("//", "/\\"))
-    assert "x=1" not in _cookies(done)
+    assert "x=1" not in cookies(done)
 
 
 def test_T70_a_card_can_imitate_no_form_and_track_nobody(world: World, evil: Repo) -> None:

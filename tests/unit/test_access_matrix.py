@@ -11,15 +11,17 @@ import sqlalchemy as sa
 
 from hubd import access
 from hubd.access import RepoFacts, Verdict
-from hubd.store import queries, repos, schema
+from hubd.store import gates, queries, repos, schema
 from hubd.store.engine import Connection, Store
 from hubd.types import (
     Actor,
     ActorKind,
     Channel,
+    Gate,
     RepoAction,
     RepoRef,
     RepoType,
+    RequestState,
     Role,
     Scope,
     TokenLimits,
@@ -27,11 +29,15 @@ from hubd.types import (
 )
 
 NS, REPO = 10, 100
+WITH_ACCOUNT = {"discuss", "moderate", "ask_access", "answer_requests", "run_space"}
 
 # Read off the issue's text, not off the code: (least role, least scope, allowed when archived).
 READ, WRITE, ADMIN = 1, 2, 3
 WANTED = {
     "read": (READ, READ, True),
+    "fetch": (READ, READ, True),
+    "ask_access": (READ, WRITE, True),
+    "answer_requests": (WRITE, WRITE, True),
     "push": (WRITE, WRITE, False),
     "discuss": (READ, WRITE, False),
     "moderate": (WRITE, WRITE, True),
@@ -44,6 +50,8 @@ WANTED = {
     "manage_access": (ADMIN, ADMIN, True),
     "maintain": (ADMIN, ADMIN, True),
     "break_locks": (ADMIN, WRITE, False),
+    "remove_objects": (ADMIN, WRITE, False),
+    "run_space": (WRITE, WRITE, False),
 }
 
 
@@ -111,7 +119,7 @@ def wanted(
     if deleted or has == 0:
         return "HIDE"
     no_account = who in {"anonymous", "runner"} or "deploy key" in who
-    if has < least or (action in {"discuss", "moderate"} and no_account):
+    if has < least or (action in WITH_ACCOUNT and no_account):
         return "SIGN_IN" if who == "anonymous" else "DENY_ROLE"
     if wanted_scope(who) < scope:
         return "DENY_SCOPE"
@@ -133,6 +141,24 @@ def test_every_cell_of_the_matrix(who: str) -> None:
         assert found == expected, (who, role, visibility, action, channel, archived, deleted)
 
 
+@pytest.mark.parametrize("who", ACTORS)
+def test_a_gate_keeps_files_from_whom_nobody_let_in(who: str) -> None:
+    """Only files: whatever else the rules allow stays allowed."""
+    for role, visibility, gate, request, action in itertools.product(
+        Role, Visibility, Gate, (None, *RequestState), RepoAction
+    ):
+        facts = RepoFacts(REPO, NS, visibility, role, gate=gate, request=request)
+        found = access.decide(ACTORS[who], action, facts).name
+        expected = wanted(who, role, visibility.value, action.value, archived=False, deleted=False)
+        elsewhere = who.endswith("of elsewhere") or who in {"anonymous", "runner"}
+        own = who in {"system", "site admin", "deploy key", "writing deploy key"}
+        let_in = own or role is not Role.NONE or request is RequestState.ACCEPTED
+        closed = gate is not Gate.OFF and (elsewhere or not let_in)
+        if action is RepoAction.FETCH and expected == "ALLOW" and closed:
+            expected = "GATED_SIGN_IN" if who == "anonymous" else "GATED"
+        assert found == expected, (who, role, visibility, gate, request, action)
+
+
 NAMES = {7: "ada", 8: "bob", 10: "org", 11: "other"}
 
 
@@ -149,7 +175,7 @@ async def _fill(conn: Connection) -> list[RepoRef]:
     await conn.execute(sa.insert(schema.org_members).values(org_id=10, user_id=7, role=2))
     made = []
     for namespace, visibility, extra in itertools.product(
-        NAMES, Visibility, ("plain", "shared", "trash")
+        NAMES, Visibility, ("plain", "shared", "trash", "gated", "asked", "accepted")
     ):
         ref = RepoRef(RepoType.MODEL, NAMES[namespace], f"{visibility.value}-{extra}")
         repo_id = await repos.add(
@@ -163,6 +189,7 @@ async def _fill(conn: Connection) -> list[RepoRef]:
             created_by=None,
             description="",
         )
+        await _shut(conn, repo_id, extra)
         if extra == "shared":
             await repos.set_collaborator(conn, repo_id, 7, Role.READ)
         if extra == "trash":
@@ -171,18 +198,28 @@ async def _fill(conn: Connection) -> list[RepoRef]:
     return made
 
 
-async def _readable(conn: Connection, actor: Actor, refs: list[RepoRef]) -> set[int]:
+async def _shut(conn: Connection, repo_id: int, how: str) -> None:
+    """A gate before some, where ada waits at or is let through some."""
+    if how in {"gated", "asked", "accepted"}:
+        await repos.set_gate(conn, repo_id, Gate.MANUAL)
+    if how in {"asked", "accepted"}:
+        state = RequestState.PENDING if how == "asked" else RequestState.ACCEPTED
+        await gates.ask(conn, repo_id, 7, {}, state)
+
+
+async def _allowed(
+    conn: Connection, actor: Actor, refs: list[RepoRef], action: RepoAction
+) -> set[int]:
     found = [await queries.repo_access(conn, ref, actor.user_id) for ref in refs]
     return {
         one.repo.id
         for one in found
-        if one is not None
-        and access.decide(actor, RepoAction.READ, access.repo_facts(one)) is Verdict.ALLOW
+        if one is not None and access.decide(actor, action, access.repo_facts(one)) is Verdict.ALLOW
     }
 
 
 async def test_lists_agree_with_decisions(tmp_path: Path) -> None:
-    """What ``visible`` selects is exactly what ``decide`` lets read, on a real database."""
+    """What is selected is exactly what ``decide`` lets see, and lets fetch, on a real database."""
     some = 5
     actors = {
         **ACTORS,
@@ -195,8 +232,13 @@ async def test_lists_agree_with_decisions(tmp_path: Path) -> None:
         await store.migrate()
         refs = await store.write(_fill)
         for who, actor in actors.items():
-            async with store.read() as conn:
-                rows = await conn.execute(sa.select(schema.repos.c.id).where(access.visible(actor)))
-                assert {row.id for row in rows} == await _readable(conn, actor, refs), who
+            for action, rule in (
+                (RepoAction.READ, access.visible(actor)),
+                (RepoAction.FETCH, access.fetchable(actor)),
+            ):
+                async with store.read() as conn:
+                    rows = await conn.execute(sa.select(schema.repos.c.id).where(rule))
+                    wanted = await _allowed(conn, actor, refs, action)
+                assert {row.id for row in rows} == wanted, (who, action)
     finally:
         await store.close()

@@ -158,9 +158,9 @@ def walk(request: pytest.FixtureRequest, site: Site) -> Iterator[Walk]:
         browser.close()
 
 
-def _sign_in(walk: Walk) -> None:
+def _sign_in(walk: Walk, user: str = "ada") -> None:
     page = walk.go("/-/login")
-    page.fill("[name=name]", "ada")
+    page.fill("[name=name]", user)
     page.fill("[name=password]", PASSWORD)
     page.click("main button")
     page.wait_for_url(lambda url: "/-/login" not in url)
@@ -254,6 +254,60 @@ def test_an_app_and_a_device_are_let_in(walk: Walk, site: Site) -> None:
     page.wait_for_url("**/-/device?done=device-in")
     walk.check("device")
     assert "App" in walk.go("/-/account/apps").inner_text("main")
+
+
+CARD = """---
+extra_gated_prompt: Read the terms of this model with care before you ask.
+extra_gated_fields:
+  What do you want to do with it, and where: text
+  Country: {type: select, options: [Here, Elsewhere]}
+  I agree to the terms of this model: checkbox
+---
+# Gated
+"""
+
+
+def test_a_reader_asks_for_files_and_the_owner_answers(walk: Walk, site: Site) -> None:
+    world = site.world
+    world.hub.admin("user", "passwd", "bob", "--password-stdin", stdin=PASSWORD + "\n")
+    page, work = walk.page, world.work()
+    name = f"ada/gated{page.evaluate('innerWidth')}"
+    world.hub.admin("repo", "add", "model", name, "--public")
+    work.commit({"README.md": CARD, "secret.txt": "the secret"})
+    assert work.push(world.http(name)).returncode == 0
+    home = f"/{name}"
+    _sign_in(walk)
+    walk.go(f"{home}/settings")
+    page.select_option("#access select", "manual")
+    page.click("#access button.primary")
+    page.wait_for_url("**/settings?done=saved#access")
+    page.context.clear_cookies()
+    _sign_in(walk, "bob")
+    walk.go(home)
+    page.click("text=Ask for access")
+    page.wait_for_url("**/ask-access")
+    walk.check("ask")
+    page.fill("main input:not([type=hidden]):not([type=checkbox])", "Science")
+    page.select_option("main select", "Elsewhere")
+    page.check("main [type=checkbox]")
+    page.click("main button.primary")
+    page.wait_for_url(f"**{home}?done=saved")
+    assert "Your request is pending" in page.inner_text("body")
+    page.context.clear_cookies()
+    _sign_in(walk)
+    walk.go(f"{home}/settings")
+    assert "Science" in page.inner_text("#access")
+    page.click("#access button:has-text('Accept')")
+    page.wait_for_url("**/settings?done=saved#access")
+    walk.check("answered")
+    page.context.clear_cookies()
+    _sign_in(walk, "bob")
+    assert "the secret" in walk.go(f"{home}/blob/main/secret.txt").inner_text("main")
+    walk.go(f"{home}/duplicate")
+    page.fill("[name=name]", f"copy{page.evaluate('innerWidth')}")
+    page.click("main form button")
+    page.wait_for_url("**/bob/copy*")
+    walk.check("copy")
 
 
 def test_every_kind_of_file_has_a_fitting_page(walk: Walk, site: Site) -> None:

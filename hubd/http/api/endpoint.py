@@ -190,7 +190,8 @@ class Endpoint:
 
     def route(self) -> web.RouteDef:
         """The route for the web application."""
-        patterns = {"id": r"\d{1,18}", "num": r"\d{1,18}", "oid": "[0-9a-f]{7,64}"}
+        patterns = {"id": r"\d{1,18}", "num": r"\d{1,18}"}
+        patterns |= {"mark": "[0-9a-f]{24}", "oid": "[0-9a-f]{7,64}"}
         path = self.path
         for name, pattern in patterns.items():
             path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")

@@ -24,6 +24,7 @@ _PATH: dict[str, dict[str, object]] = {
     "org": _NAME,
     "id": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
     "num": {"type": "integer", "minimum": 1, "maximum": MAX_NUM},
+    "mark": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
     "oid": {"type": "string", "pattern": "^[0-9a-f]{7,64}$"},
 }
 _MEANINGS = {

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from hubd.core import repos, trash
+from hubd.core import duplicate, repos, trash
 from hubd.core.rows import Repo
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
 from hubd.http.api.shapes import Answer, Mark, Name, Request, Time, maybe_when, when
 from hubd.http.context import public_url
 from hubd.names import MAX_REF_BYTES
-from hubd.types import RepoRef, RepoType, Visibility
+from hubd.types import Gate, RepoRef, RepoType, Visibility
 
 Description = Annotated[str, Meta(max_length=500)]
 Branch = Annotated[str, Meta(min_length=1, max_length=MAX_REF_BYTES)]
@@ -27,6 +27,7 @@ class RepoAnswer(Answer, frozen=True, kw_only=True):
     path: str
     description: str
     visibility: Visibility
+    gate: Gate
     archived: bool
     default_branch: str
     object_format: str
@@ -93,6 +94,16 @@ class Move(Request, frozen=True, kw_only=True):
     name: Name | None = None
 
 
+class Copy(Request, frozen=True, kw_only=True):
+    """The copy to be: without a namespace in one's own, without a name under the same."""
+
+    namespace: Name | None = None
+    name: Name | None = None
+    visibility: Annotated[
+        Visibility | None, Meta(description="None: the namespace's own, and never more than here.")
+    ] = None
+
+
 def _repo_answer(call: Call, repo: Repo) -> RepoAnswer:
     path = repo.ref.path
     return RepoAnswer(
@@ -102,6 +113,7 @@ def _repo_answer(call: Call, repo: Repo) -> RepoAnswer:
         path=path,
         description=repo.description,
         visibility=repo.visibility,
+        gate=repo.gate,
         archived=repo.archived_at is not None,
         default_branch=repo.default_branch,
         object_format=repo.object_format,
@@ -170,6 +182,14 @@ async def move_repo(call: Call, body: Move) -> RepoAnswer:
     return _repo_answer(call, await repos.rename(call.core, call.actor, old, new))
 
 
+async def duplicate_repo(call: Call, body: Copy) -> RepoAnswer:
+    """Make a copy: branches, tags and large files; whoever makes it must be let in by a gate."""
+    old = call.ref
+    new = RepoRef.parse(old.type, f"{body.namespace or call.actor.name}/{body.name or old.name}")
+    found = await duplicate.duplicate(call.core, call.actor, old, new, visibility=body.visibility)
+    return _repo_answer(call, found.repo)
+
+
 async def delete_repo(call: Call) -> None:
     """Put into the trash, from where it can be restored for a week."""
     await repos.delete(call.core, call.actor, call.ref)
@@ -209,5 +229,6 @@ ENDPOINTS = [
     Endpoint("DELETE", REPO, delete_repo, "Delete a repository"),
     Endpoint("GET", _TRASH, list_trash, "List deleted repositories"),
     Endpoint("POST", _TRASH + "/{id}/restore", restore_repo, "Restore a repository"),
+    Endpoint("POST", REPO + "/copies", duplicate_repo, "Duplicate a repository", status=201),
     Endpoint("PUT", REPO + "/address", move_repo, "Rename or transfer a repository"),
 ]

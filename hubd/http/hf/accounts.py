@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hubd.core import accounts, credentials, orgs, overview, storage
-from hubd.core.rows import Namespace, Token
+from hubd.core import accounts, credentials, follows, orgs, overview, storage
+from hubd.core.rows import Namespace, Token, row_id
 from hubd.errors import NotFound
 from hubd.http.hf.endpoint import Call, Endpoint, Page
 from hubd.http.hf.shapes import (
@@ -15,7 +15,6 @@ from hubd.http.hf.shapes import (
     RepoStorage,
     UserOverview,
     WhoAmI,
-    row_id,
     shown_name,
     when,
 )
@@ -63,6 +62,7 @@ async def user(call: Call) -> UserOverview:
     """What is shown of a user."""
     found = await _namespace(call, "user", "user")
     counts = await overview.counts(call.core, call.actor, found)
+    heard = await follows.counts(call.core, call.actor, found)
     return UserOverview(
         id=row_id(found.id),
         user=found.name,
@@ -71,6 +71,9 @@ async def user(call: Call) -> UserOverview:
         num_datasets=counts.get(RepoType.DATASET, 0),
         num_spaces=counts.get(RepoType.SPACE, 0),
         num_likes=await overview.like_count(call.core, found.id),
+        num_followers=heard.followers,
+        num_following=heard.following,
+        is_following=heard.by_me,
         created_at=when(found.created_at),
         orgs=[_org(org, role) for org, role in await orgs.of_user(call.core, found.id)],
     )
@@ -80,6 +83,7 @@ async def org(call: Call) -> OrgOverview:
     """What is shown of an organization."""
     found = await _namespace(call, "org", "org")
     counts = await overview.counts(call.core, call.actor, found)
+    heard = await follows.counts(call.core, call.actor, found)
     people = await orgs.members(call.core, call.actor, found.name) if _signed_in(call) else []
     return OrgOverview(
         id=row_id(found.id),
@@ -89,6 +93,8 @@ async def org(call: Call) -> OrgOverview:
         num_models=counts.get(RepoType.MODEL, 0),
         num_datasets=counts.get(RepoType.DATASET, 0),
         num_spaces=counts.get(RepoType.SPACE, 0),
+        num_followers=heard.followers,
+        is_following=heard.by_me,
     )
 
 

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hubd.core import discussions, pulls
-from hubd.core.rows import Discussion, Event
+from hubd.core.rows import Discussion, Event, row_id
 from hubd.errors import Invalid
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
-from hubd.http.hf.shapes import AVATAR, Shape, row_id, when
+from hubd.http.hf.shapes import AVATAR, Shape, when
 from hubd.types import RepoRef
 
 _PAGE = 50

@@ -7,6 +7,8 @@ from aiohttp import web
 from hubd.errors import (
     Denied,
     EntryNotFound,
+    Gated,
+    GatedSignIn,
     HubError,
     Outdated,
     Refused,
@@ -18,6 +20,8 @@ from hubd.http.api.endpoint import json_response, rate_headers
 from hubd.http.context import request_id
 
 _CODES: tuple[tuple[type[HubError], str], ...] = (
+    (Gated, "GatedRepo"),
+    (GatedSignIn, "GatedRepo"),
     (RepoNotFound, "RepoNotFound"),
     (RevisionNotFound, "RevisionNotFound"),
     (EntryNotFound, "EntryNotFound"),

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType, field
 from hubd.core import cards, listing, models, overview
 from hubd.core.browse import At, EmptyRepoError
 from hubd.core.overview import Facts
+from hubd.core.rows import row_id
 from hubd.errors import Invalid, NotFound, RepoNotFound
 from hubd.http.hf.endpoint import (
     REPO,
@@ -25,7 +26,7 @@ from hubd.http.hf.endpoint import (
     names_of,
     selected,
 )
-from hubd.http.hf.shapes import Shape, Sibling, Tag, row_id, sibling, when
+from hubd.http.hf.shapes import Shape, Sibling, Tag, gated, sibling, when
 from hubd.types import RepoType, Visibility
 
 _COMMON = """
@@ -71,7 +72,7 @@ class RepoInfo(Shape, frozen=True, kw_only=True):
     created_at: str
     private: bool
     visibility: str
-    gated: bool = False
+    gated: str | bool = False
     disabled: bool = False
     downloads: int = 0
     downloads_all_time: int | UnsetType = UNSET
@@ -106,6 +107,7 @@ def _shape(facts: Facts, **more: Any) -> RepoInfo:
         created_at=when(repo.created_at),
         private=repo.visibility is not Visibility.PUBLIC,
         visibility=repo.visibility.value,
+        gated=gated(repo.gate),
         likes=facts.likes,
         tags=card.tags,
         pipeline_tag=card.pipeline_tag or UNSET,
@@ -175,6 +177,7 @@ async def list_repos(call: Call) -> Page:
             search=" ".join(call.words("search")),
             tags=_wanted_tags(call),
             parameters=_wanted_size(call),
+            gated=call.flag("gated") if call.text("gated") else None,
             sort=_sort(call),
             after=call.text("cursor") or None,
             limit=max(1, limit),

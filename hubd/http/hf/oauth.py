@@ -16,13 +16,14 @@ from aiohttp import web
 
 from hubd.core import accounts, idtokens, oauth, oauth_apps, orgs
 from hubd.core.oauth import Issued, RefusedError
+from hubd.core.rows import row_id
 from hubd.errors import Denied, HubError
 from hubd.http import ranges
 from hubd.http.api.endpoint import json_response
 from hubd.http.context import core_of, public_url, stranger
 from hubd.http.hf import errors
 from hubd.http.hf.endpoint import Call, Endpoint
-from hubd.http.hf.shapes import AVATAR, row_id
+from hubd.http.hf.shapes import AVATAR
 from hubd.types import Channel, Role
 
 MAX_FORM = 16 * 1024

@@ -89,11 +89,12 @@ async def compare(call: Call) -> web.StreamResponse:
         raise Invalid("Two revisions are compared as A..B.")
     left = await call.at(old)
     right = await at_revision(call.core, call.actor, call.ref, new.lstrip("."))
+    pieces = browse.raw_diff(call.core, left, right)
     response = web.StreamResponse(headers={"X-Request-Id": call.request["request_id"]})
     response.content_type = "text/plain"
     response.charset = "utf-8"
     await response.prepare(call.request)
-    async with aclosing(browse.raw_diff(call.core, left, right)) as pieces:  # type: ignore[type-var]
+    async with aclosing(pieces):
         async for piece in pieces:
             await response.write(piece)
     await response.write_eof()

@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hubd.core import accounts, founding, repos
+from hubd.core import accounts, duplicate, founding, gates, repos
+from hubd.core.rows import Repo, row_id
 from hubd.errors import Conflict, Denied, Invalid, NotBuilt
 from hubd.http.api.endpoint import json_response
+from hubd.http.hf import spaces
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
-from hubd.http.hf.shapes import RepoCreated, row_id
-from hubd.types import RepoAction, RepoRef, RepoType, Visibility
+from hubd.http.hf.shapes import RepoCreated, gated
+from hubd.types import Gate, RepoAction, RepoRef, RepoType, Visibility
 
 _SDKS = {"gradio", "streamlit", "docker", "static"}
 
@@ -26,6 +28,8 @@ class ToCreate(msgspec.Struct):
     private: bool | None = None
     visibility: str | None = None
     sdk: str | None = None
+    secrets: list[spaces.ToSet] = []
+    variables: list[spaces.ToSet] = []
 
 
 class ToDelete(msgspec.Struct):
@@ -42,6 +46,16 @@ class ToMove(msgspec.Struct, rename="camel"):
     from_repo: str
     to_repo: str
     type: str | None = None
+
+
+class ToDuplicate(msgspec.Struct):
+    """The copy to make, and of a Space what it runs with."""
+
+    repository: str
+    private: bool | None = None
+    visibility: str | None = None
+    secrets: list[spaces.ToSet] = []
+    variables: list[spaces.ToSet] = []
 
 
 class Settings(msgspec.Struct):
@@ -91,12 +105,43 @@ async def create(call: Call) -> web.Response:
     try:
         repo = await founding.create(call.core, call.actor, ref, visibility=visibility, card=card)
     except Conflict as error:
-        shown = RepoCreated(url=call.url(ref), name=ref.repo_id, id="")
-        body = msgspec.to_builtins(shown) | {"error": error.sentence}
-        headers = {"X-Error-Message": "You already created this repository."}
-        return json_response(body, error.status, headers)
+        return _exists(call, ref, error)
+    await _equip(call, repo, asked)
+    return _made(call, repo)
+
+
+def _exists(call: Call, ref: RepoRef, error: Conflict) -> web.Response:
+    """Clients that do not mind read the address out of the refusal."""
+    shown = RepoCreated(url=call.url(ref), name=ref.repo_id, id="")
+    body = msgspec.to_builtins(shown) | {"error": error.sentence}
+    headers = {"X-Error-Message": "You already created this repository."}
+    return json_response(body, error.status, headers)
+
+
+def _made(call: Call, repo: Repo) -> web.Response:
     made = RepoCreated(url=call.url(repo.ref), name=repo.ref.repo_id, id=row_id(repo.id))
     return json_response(made)
+
+
+async def copy(call: Call) -> web.Response:
+    """Make a repository that begins as a copy of this one; 409 if it is there."""
+    asked = await call.body(ToDuplicate)
+    ref = await _ref(call, call.ref.type, None, asked.repository)
+    visibility = _visibility(asked.private, asked.visibility)
+    try:
+        found = await duplicate.duplicate(
+            call.core, call.actor, call.ref, ref, visibility=visibility
+        )
+    except Conflict as error:
+        return _exists(call, ref, error)
+    await _equip(call, found.repo, asked)
+    return _made(call, found.repo)
+
+
+async def _equip(call: Call, repo: Repo, asked: ToCreate | ToDuplicate) -> None:
+    if repo.type is RepoType.SPACE:
+        await spaces.put_all(call, repo.ref, asked.variables, secret=False)
+        await spaces.put_all(call, repo.ref, asked.secrets, secret=True)
 
 
 async def delete(call: Call) -> None:
@@ -116,18 +161,28 @@ async def move(call: Call) -> None:
 async def settings(call: Call) -> dict[str, Any]:
     """Change who may read a repository."""
     asked = await call.body(Settings)
-    if asked.gated not in {None, False}:
-        raise NotBuilt("Gated access is not there on this hub yet.")
+    gate = _gate(asked.gated)
     visibility = _visibility(asked.private, asked.visibility)
     if visibility is not None:
         await repos.set_visibility(call.core, call.actor, call.ref, visibility)
+    if gate is not None:
+        await gates.set_gate(call.core, call.actor, call.ref, gate)
     repo = (await repos.find(call.core, call.actor, call.ref)).repo
-    return {"private": repo.visibility is not Visibility.PUBLIC, "gated": False}
+    return {"private": repo.visibility is not Visibility.PUBLIC, "gated": gated(repo.gate)}
+
+
+def _gate(asked: object) -> Gate | None:
+    gates_by_word = {None: None, False: Gate.OFF, "auto": Gate.AUTO, "manual": Gate.MANUAL}
+    if not (asked is None or asked is False or isinstance(asked, str)) or (
+        asked not in gates_by_word
+    ):
+        raise Invalid('The gate is "auto", "manual" or false.')
+    return gates_by_word[asked]
 
 
 async def may_read(call: Call) -> None:
-    """Whether the caller may read."""
-    await repos.find(call.core, call.actor, call.ref)
+    """Whether the caller may read, files too."""
+    await repos.find(call.core, call.actor, call.ref, RepoAction.FETCH)
 
 
 async def may_write(call: Call) -> None:
@@ -142,6 +197,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/repos/create", create, "Make a repository"),
     Endpoint("DELETE", "/api/repos/delete", delete, "Delete a repository"),
     Endpoint("POST", "/api/repos/move", move, "Rename or transfer a repository"),
+    Endpoint("POST", REPO + "/duplicate", copy, "Make a copy"),
     Endpoint("PUT", REPO + "/settings", settings, "Change who may read"),
     Endpoint("GET", REPO + "/auth-check", may_read, "Whether the caller may read"),
     Endpoint("GET", REPO + "/auth-check/write", may_write, "Whether the caller may push"),

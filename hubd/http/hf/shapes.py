@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,14 @@ from msgspec import UNSET, UnsetType, field
 from hubd.core.browse import CommitInfo
 from hubd.core.entries import Entry
 from hubd.core.rows import Namespace
+from hubd.errors import NotFound
 from hubd.http.api.shapes import readable
 from hubd.lfs import pointers
+from hubd.types import Gate
 
 AVATAR = "/favicon.ico"
+# No row's number has more digits.
+_ROW_ID = re.compile(r"0*[0-9a-f]{1,13}")
 
 
 class Shape(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
@@ -282,9 +287,16 @@ def when(at: float) -> str:
     )
 
 
-def row_id(number: int) -> str:
-    """A row's number as the clients know ids: 24 hex digits."""
-    return f"{number:024x}"
+def number_of(text: str) -> int:
+    """The number behind an id as the clients know it; raises ``NotFound``."""
+    if not _ROW_ID.fullmatch(text):
+        raise NotFound("There is no such id.")
+    return int(text, 16)
+
+
+def gated(gate: Gate) -> str | bool:
+    """A gate as the clients know it."""
+    return False if gate is Gate.OFF else gate.value
 
 
 def last_commit(commit: CommitInfo) -> LastCommit:

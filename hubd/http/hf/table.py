@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from hubd.http.hf import (
     accounts,
+    collections,
     discussions,
+    gates,
     info,
+    lfsfiles,
     oauth,
     refs,
     repos,
     resolve,
     social,
+    spaces,
     trees,
     upload,
+    webhooks,
     xet,
 )
-from hubd.http.hf.endpoint import REPO, Call, Endpoint, not_built
+from hubd.http.hf.endpoint import Call, Endpoint, not_built
 
-_GATES = not_built("Gated access is not there")
-_COLLECTIONS = not_built("Collections are not there")
-_WEBHOOKS = not_built("Webhooks are not there")
 _SPACES = not_built("Spaces are not run")
 _JOBS = not_built("Jobs are not run")
 _BUCKETS = not_built("Buckets are not there")
-_FOLLOWING = not_built("Following is not there")
 _PAPERS = not_built("Papers are not there")
 _REST = "{rest:(?:/.*)?}"
 _SPACE = "/api/spaces/{namespace}/{name}"
-_SPACE_CALLS = (
-    "runtime|restart|pause|hardware|sleeptime|dev-mode|secrets|variables|storage|volumes|"
-    "logs/[^/]+|metrics"
-)
+_SPACE_CALLS = "dev-mode|storage|volumes|logs/[^/]+|metrics"
 
 
 async def telemetry(_call: Call) -> None:
@@ -38,13 +36,6 @@ async def telemetry(_call: Call) -> None:
 
 
 NOT_BUILT = [
-    Endpoint("*", REPO + "/user-access-request/{rest:.+}", _GATES, "Requests for access"),
-    Endpoint("POST", REPO + "/duplicate", not_built("Duplicating is not there"), "Duplicate"),
-    Endpoint("*", REPO + "/lfs-files" + _REST, not_built("This is not there"), "Large files"),
-    Endpoint("GET", "/api/users/{user}/{rest:followers|following}", _FOLLOWING, "Followers"),
-    Endpoint("GET", "/api/organizations/{org}/followers", _FOLLOWING, "Followers"),
-    Endpoint("*", "/api/collections" + _REST, _COLLECTIONS, "Collections"),
-    Endpoint("*", "/api/settings/webhooks" + _REST, _WEBHOOKS, "Webhooks"),
     Endpoint("*", _SPACE + f"/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space's run"),
     Endpoint("GET", "/api/spaces/{call:hardware|templates|semantic-search}", _SPACES, "Spaces"),
     Endpoint("*", "/api/jobs" + _REST, _JOBS, "Jobs"),
@@ -62,8 +53,13 @@ ENDPOINTS: list[Endpoint] = [
     *upload.ENDPOINTS,
     *xet.ENDPOINTS,
     *discussions.ENDPOINTS,
+    *gates.ENDPOINTS,
     *social.ENDPOINTS,
     *oauth.ENDPOINTS,
+    *spaces.ENDPOINTS,
+    *lfsfiles.ENDPOINTS,
+    *collections.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     Endpoint("HEAD", "/api/telemetry/{rest:.*}", telemetry, "Taken and not kept", rated=False),
     *NOT_BUILT,
     *info.ENDPOINTS,

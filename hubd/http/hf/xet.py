@@ -21,7 +21,7 @@ async def token(call: Call) -> web.Response:
     """An access token, in headers and in the body: clients read either."""
     Revision.parse(call.request.match_info.get("rev", "HEAD"))
     may_write = call.name("right") == "write"
-    action = RepoAction.PUSH if may_write else RepoAction.READ
+    action = RepoAction.PUSH if may_write else RepoAction.FETCH
     repo = (await repos.find(call.core, call.actor, call.ref, action)).repo
     given = await xet.access_to(call.core.lfs, call.actor, repo, may_write=may_write)
     # Not below the dialect's prefix: clients send telemetry to the root of this address.
