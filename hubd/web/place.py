@@ -57,7 +57,8 @@ class Place:
             template,
             status,
             repo=self.found.repo,
-            found=self.found,
+            has_files=self.found.has_files,
+            request=self.found.request,
             links=self.links,
             tab=tab,
             # What is offered; the core decides when it is used.
