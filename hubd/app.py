@@ -19,7 +19,8 @@ import structlog
 from aiohttp import web
 
 from hubd import control
-from hubd.blobs.build import build as build_blobs
+from hubd.blobs import place
+from hubd.blobs.build import build_place
 from hubd.config import Config, parse_listen, with_live
 from hubd.core import push
 from hubd.core.context import Core
@@ -38,7 +39,7 @@ from hubd.hooks import install_hooks
 from hubd.hooks.pipeline import Pipeline
 from hubd.http import ending, site
 from hubd.http.gate import GatedSite
-from hubd.lfs import Lfs
+from hubd.lfs import Lfs, move
 from hubd.lfs.signing import Signer
 from hubd.obs.log import set_level
 from hubd.obs.loopwatch import watch_loop
@@ -83,7 +84,8 @@ async def build(config: Config) -> Core:
     if not config.database_url:
         # SQLite gives its other files the mode of this one; it holds hashes and addresses.
         (data / "hubd.db").touch(mode=0o600)
-    blobs = build_blobs(config)
+    lies, begins = await asyncio.to_thread(place.settle, config)
+    blobs = build_place(config, lies)
     store = await Store.open(config.sqlalchemy_url)
     try:
         await store.migrate_apart()
@@ -95,6 +97,7 @@ async def build(config: Config) -> Core:
         raise
     signer = await asyncio.to_thread(Signer.of, data / "secrets" / "tickets.key")
     lfs = Lfs(config, store, blobs, signer)
+    await move.settle(lfs, lies, begins=begins)
     sealer = Sealer(await asyncio.to_thread(key_file, data / "secrets" / "values.key"))
     metrics = Metrics()
     refs = RefCache(git)

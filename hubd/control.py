@@ -203,6 +203,10 @@ async def _store_gc(core: Core, actor: Actor, args: Args, say: Say) -> object:
     return await storage.collect(core, actor, say, dry_run=args.get("dry_run", False))
 
 
+async def _store_migrate(core: Core, actor: Actor, args: Args, say: Say) -> object:
+    return await storage.migrate(core, actor, args["to"], say)
+
+
 async def _store_verify(core: Core, actor: Actor, args: Args, say: Say) -> object:
     del args
     done, owners = await storage.verify(core, actor, say)
@@ -217,6 +221,7 @@ async def _store_forget(core: Core, actor: Actor, args: Args) -> object:
 
 LONG_OPERATIONS: dict[str, LongOperation] = {
     "store.gc": _store_gc,
+    "store.migrate": _store_migrate,
     "store.verify": _store_verify,
 }
 OPERATIONS: dict[str, Operation] = {

@@ -8,6 +8,8 @@ from hubd.blobs.base import Blobs
 from hubd.blobs.encrypted import EncryptedBlobs
 from hubd.blobs.envelope import read_key
 from hubd.blobs.local import LocalBlobs
+from hubd.blobs.moving import MovingBlobs
+from hubd.blobs.place import Place, store_of
 from hubd.config import Config
 
 
@@ -22,6 +24,14 @@ def build(config: Config, store: str = "") -> Blobs:
     if config.blob_key_file:
         return EncryptedBlobs(root, read_key(Path(config.blob_key_file)))
     return LocalBlobs(root)
+
+
+def build_place(config: Config, place: Place) -> Blobs:
+    """The hub's own place, which is two while a move lasts."""
+    target = build(config)
+    if not place.moving_from:
+        return target
+    return MovingBlobs(target, build(config, store_of(place.moving_from)))
 
 
 def _s3(config: Config) -> Blobs:

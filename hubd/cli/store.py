@@ -79,6 +79,32 @@ def verify(context: click.Context, repair_list: bool) -> None:
 
 
 @store.command()
+@click.option("--to", type=click.Choice(["local", "s3"]), required=True)
+@click.pass_context
+def migrate(context: click.Context, to: str) -> None:
+    """Copy all large files to another place, verified, while the hub goes on.
+
+    First copy ahead as often as you like. Then set blob_store and restart: what is new goes to the
+    new place, the rest is read where it was. Run it again, and the move is done. Cut short, it goes
+    on where it was; the old place keeps its files.
+    """
+    done = do(context, "store.migrate", to=to)
+    for path in done["damaged"]:
+        print(f"damaged\t{path}")
+    print(f"copied\t{human(done['bytes'])}\t{done['blobs']} files\t{done['bytes']} bytes")
+    if done["damaged"]:
+        raise Unavailable(
+            f"{len(done['damaged'])} files are damaged and were not copied.",
+            hint="Bring them back from a backup; hubd store verify --repair-list says where.",
+        )
+    if done["is_done"]:
+        click.echo(f"All large files are in {to}.", err=True)
+    else:
+        told = f'Now set blob_store = "{to}", restart, and run this again for what came meanwhile.'
+        click.echo(told, err=True)
+
+
+@store.command()
 @click.pass_context
 def forget(context: click.Context) -> None:
     """Have the daemon read the database anew, after somebody changed it by hand."""

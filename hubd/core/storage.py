@@ -13,9 +13,11 @@ from hubd.core import orgs, repos
 from hubd.core.context import Core
 from hubd.errors import Denied, Invalid
 from hubd.lfs import collect as collecting
+from hubd.lfs import move as moving
 from hubd.lfs import quota
 from hubd.lfs import verify as verifying
 from hubd.lfs.collect import Collected
+from hubd.lfs.move import Moved
 from hubd.lfs.quota import Limits, Room
 from hubd.lfs.verify import Verified
 from hubd.store import audit, objects, queries, quotas
@@ -152,6 +154,18 @@ async def collect(core: Core, actor: Actor, say: Say, *, dry_run: bool = False) 
         details = msgspec.to_builtins(done)
         await core.store.write(
             partial(audit.add, actor=actor, action="store.gc", target="", details=details)
+        )
+    return done
+
+
+async def migrate(core: Core, actor: Actor, to: str, say: Say) -> Moved:
+    """Copy what ``local`` or ``s3`` lacks; see ``lfs/move.py``."""
+    access.require(access.decide_hub(actor, HubAction.MANAGE_STORAGE), "move large files")
+    done = await moving.move(core.lfs, to, say)
+    if done.blobs or done.damaged:
+        details = msgspec.to_builtins(done)
+        await core.store.write(
+            partial(audit.add, actor=actor, action="store.migrate", target=to, details=details)
         )
     return done
 

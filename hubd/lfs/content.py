@@ -80,7 +80,7 @@ async def receive(
     Raises ``Invalid`` for other bytes, ``QuotaExceeded``, ``Unavailable``; nothing is kept then.
     """
     await quota.require_disk(lfs, size)
-    sink = await lfs.blobs.begin()
+    sink = await lfs.blobs.begin(size)
     try:
         async for piece in pieces:
             if sink.size + len(piece) > size:

@@ -176,7 +176,7 @@ async def _store_list(lfs: Lfs, oid: str, chunks: ChunkList) -> None:
     # One without a row is what a killed daemon left, and may name xorbs that have gone since.
     await lfs.blobs.delete(key)
     lfs.reader.forget(oid)
-    sink = await lfs.blobs.begin()
+    sink = await lfs.blobs.begin(len(chunks.data))
     try:
         for at in range(0, len(chunks.data), PIECE):
             await sink.write(chunks.data[at : at + PIECE])

@@ -117,6 +117,11 @@ async def remove(conn: Connection, upload_id: str) -> None:
     await conn.execute(sa.delete(_uploads).where(_uploads.c.id == upload_id))
 
 
+async def remove_all(conn: Connection) -> None:
+    """Forget all uploads: the back end has become another."""
+    await conn.execute(sa.delete(_uploads))
+
+
 async def remove_expired(conn: Connection, upload_id: str) -> bool:
     """Forget an upload unless somebody goes on with it; whether it is forgotten."""
     query = sa.delete(_uploads).where(_uploads.c.id == upload_id, _uploads.c.expires_at <= now())

@@ -1,24 +1,24 @@
-"""Copies of a whole place are verified and resumable; verifying names what is wrong."""
+"""Copies of a whole place are verified and resumable."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from hubd.blobs.base import PIECE, Blobs, Key, Kind
+from hubd.blobs.chunked import ListBuilder
 from hubd.blobs.encrypted import EncryptedBlobs
 from hubd.blobs.local import LocalBlobs
 from hubd.blobs.migrate import Copied, migrate
 from hubd.blobs.s3 import S3Blobs
-from hubd.blobs.verify import Verified, verify
-from hubd.errors import Unavailable
+from hubd.blobs.xorb import Checker
 from tests.blobskit import all_of, store
+from tests.caskit import Packed
 from tests.s3servers import apart
-
-XORB = Key(Kind.XORB, "ab" * 32)
 
 
 @pytest.fixture
@@ -44,7 +44,22 @@ async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def _fill(blobs: Blobs) -> dict[Key, bytes]:
     texts = [os.urandom(size) for size in (0, 1, 1000, PIECE, 11 * PIECE)]
     kept = {await store(blobs, data): data for data in texts}
-    return {**kept, await store(blobs, b"chunks", XORB): b"chunks"}
+    return kept | await _chunked(blobs)
+
+
+async def _chunked(blobs: Blobs) -> dict[Key, bytes]:
+    """A file as chunks: a xorb with its footer, and a list."""
+    packed = Packed.of(os.urandom(1000), os.urandom(2000))
+    checker = Checker()
+    sound = checker.feed(packed.data)
+    index = checker.finish(packed.name)
+    builder = ListBuilder()
+    builder.add(packed.name, index, 0, 2)
+    xorb, listed = Key(Kind.XORB, packed.name), Key(Kind.LIST, "ab" * 32)
+    kept = {xorb: sound + index.footer(), listed: builder.build(bytes(32))}
+    for key, data in kept.items():
+        await store(blobs, data, key)
+    return kept
 
 
 async def test_everything_arrives_and_comes_back(
@@ -88,52 +103,28 @@ async def test_what_is_damaged_is_named_and_not_copied(
     local: LocalBlobs, other: Blobs, tmp_path: Path
 ) -> None:
     good, bad = await store(local, b"good"), await store(local, b"bad bytes")
-    (tmp_path / "local" / bad.path).write_bytes(b"BAD bytes")
+    damaged = {bad: b"BAD bytes"}
+    for key, data in (await _chunked(local)).items():
+        damaged[key] = data[:40] + b"!!" + data[42:] if key.kind is Kind.XORB else data[:-1]
+    for key, data in damaged.items():
+        (tmp_path / "local" / key.path).write_bytes(data)
     done = await migrate(local, other)
-    assert done.damaged == [bad]
-    assert await other.stat(bad) is None
+    assert set(done.damaged) == set(damaged)
+    for key in damaged:
+        assert await other.stat(key) is None
     assert await all_of(other.read(good)) == b"good"
 
 
-async def test_verifying_names_what_is_damaged_and_what_is_missing(
-    local: LocalBlobs, tmp_path: Path
+async def test_what_goes_from_the_source_meanwhile_does_not_arrive(
+    local: LocalBlobs, other: Blobs
 ) -> None:
-    good, bad, short = [await store(local, os.urandom(PIECE + n)) for n in range(3)]
-    path = tmp_path / "local" / bad.path
-    path.write_bytes(bytes(path.stat().st_size))
-    missing = Key.object("0" * 64)
+    key = await store(local, b"going")
 
-    async def expected() -> AsyncIterator[tuple[Key, int]]:
-        for key, size in ((good, PIECE), (bad, PIECE + 1), (short, 5), (missing, 1)):
-            yield key, size
+    @asynccontextmanager
+    async def alone(which: Key) -> AsyncIterator[None]:
+        await local.delete(which)
+        yield
 
-    heard: list[Verified] = []
-    found = await verify(local, expected(), heard.append)
-    assert found.objects == 3
-    assert found.size == 3 * PIECE + 3
-    assert set(found.damaged) == {bad, short}
-    assert found.missing == [missing]
-    assert len(heard) == 4
-
-
-async def test_verifying_reads_envelopes_to_their_end(tmp_path: Path) -> None:
-    blobs = EncryptedBlobs(tmp_path, os.urandom(32))
-    await blobs.start()
-    good, bad = [await store(blobs, os.urandom(3 * PIECE)) for _ in range(2)]
-    file = bytearray((tmp_path / bad.path).read_bytes())
-    file[-1] ^= 1
-    (tmp_path / bad.path).write_bytes(file)
-    found = await verify(blobs)
-    assert (found.objects, found.damaged) == (1, [bad])
-    assert await blobs.stat(good) is not None
-    await blobs.close()
-
-
-async def test_a_place_that_does_not_answer_is_not_called_damaged(
-    local: LocalBlobs, tmp_path: Path
-) -> None:
-    await store(local, b"bytes")
-    (tmp_path / "local" / "objects").rename(tmp_path / "gone")
-    (tmp_path / "local" / "objects").write_text("not a folder")
-    with pytest.raises(Unavailable):
-        await verify(local)
+    done = await migrate(local, other, alone=alone)
+    assert (done.blobs, done.damaged) == (0, [])
+    assert await other.stat(key) is None
