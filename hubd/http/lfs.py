@@ -56,17 +56,24 @@ async def objects_batch(request: web.Request, actor: Actor, ref: RepoRef) -> web
         return reply({"transfer": "basic", "hash_algo": "sha256", "objects": bodies})
     repo = (await repos.find(core, actor, ref, RepoAction.PUSH)).repo
     insists = asked.upload_id is not msgspec.UNSET
+    by_git = request.headers.get("User-Agent", "").startswith("git-lfs/")
+    # Clients of the Hub then send all by Xet, whatever the actions say; an agent of git-lfs by this
+    # name wants to be told where.
+    may_chunk = "xet" in offered and not insists and not by_git
+    limit = _parts_above(core.config.parts_above, known, insists=insists)
     answers = await batch.upload(
         core.lfs,
         actor,
         repo,
         asked.objects,
-        parts_above=_parts_above(core.config.parts_above, known, insists=insists),
+        parts_above=None if may_chunk else limit,
         again=insists,
         # Other clients do not send the headers that the object store wants to see.
-        may_go_direct=request.headers.get("User-Agent", "").startswith("git-lfs/"),
+        may_go_direct=by_git,
     )
     way = known[0] if any(answer.session for answer in answers) else "basic"
+    if may_chunk and any(answer.ticket for answer in answers):
+        way = "xet"
     padding = 0 if insists else lfs_parts.PADDING
     bodies = [_rendered(core.lfs, origin, answer, way, padding) for answer in answers]
     return reply({"transfer": way, "hash_algo": "sha256", "objects": bodies})

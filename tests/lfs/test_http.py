@@ -217,3 +217,17 @@ def test_a_quota_is_told_before_the_upload(world: World) -> None:
     assert {answer["error"]["code"] for answer in answers.values()} == {507}
     assert "do not fit" in answers[small.oid]["error"]["message"]
     ada.upload(small)
+
+
+def test_who_can_chunk_is_asked_to(world: World) -> None:
+    ada, big = client(world.repo()), Big.random()
+
+    def way(**headers: str) -> str:
+        body = {"operation": "upload", "objects": [big.named], "transfers": ["basic", "xet"]}
+        reply = ada.call("objects/batch", body, **headers)
+        return str(msgspec.json.decode(reply.body)["transfer"])
+
+    assert way() == "xet"
+    assert way(**{"User-Agent": "git-lfs/3.6.0"}) == "basic"
+    ada.upload(big)
+    assert way() == "basic"
