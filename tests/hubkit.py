@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from hubd import config, control
 from hubd.app import dismantle
-from hubd.blobs.local import LocalBlobs
+from hubd.blobs.base import Key
+from hubd.blobs.build import build
 from hubd.core import repos
 from hubd.core.context import Core
 from hubd.core.idtokens import IdTokens
@@ -118,6 +119,14 @@ class World:
         """Do something as the operator for which there is no command."""
         return inside(self.hub, work)
 
+    def holds(self, key: Key) -> bool:
+        """Whether the hub's place has this blob."""
+
+        async def look(core: Core, _actor: Actor) -> bool:
+            return await core.lfs.blobs.stat(key) is not None
+
+        return self.inside(look)
+
 
 @dataclass(frozen=True)
 class Repo:
@@ -166,11 +175,15 @@ def inside(hub: Hub, work: Callable[[Core, Actor], Awaitable[T]]) -> T:
         settings = config.load(None, environ, {"data_dir": str(hub.data)})
         store = await Store.open(settings.sqlalchemy_url)
         git = Git(settings, None)
+        blobs = build(settings)
+        if settings.blob_store == "s3":
+            # On disk it would empty the running daemon's uploads.
+            await blobs.start()
         metrics, refs = Metrics(), RefCache(git)
         lfs = Lfs(
             settings,
             store,
-            LocalBlobs(settings.data / "blobs"),
+            blobs,
             Signer.of(settings.data / "secrets" / "tickets.key"),
         )
         core = Core(

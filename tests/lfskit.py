@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,9 +89,7 @@ class LfsClient:
 
     def send(self, method: str, href: str, data: bytes | None = None, **headers: str) -> Reply:
         """One request to an address that a batch gave, without any credential."""
-        split = urlsplit(href)
-        target = split.path + (f"?{split.query}" if split.query else "")
-        return self.api.send(method, target, data=data, headers=headers)
+        return at_address(method, href, data, headers)
 
     def upload(self, big: Big) -> None:
         """Send an object as a client does."""
@@ -107,6 +106,15 @@ class LfsClient:
         done = self.send("GET", self.action("download", big)["href"])
         assert done.status == 200, done.body
         return done.body
+
+
+def at_address(
+    method: str, href: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """One request to the hub or to the object store."""
+    split = urlsplit(href)
+    target = split.path + (f"?{split.query}" if split.query else "")
+    return Api(f"{split.scheme}://{split.netloc}").send(method, target, data=data, headers=headers)
 
 
 def client(repo: Repo, user: str = "") -> LfsClient:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,6 +170,27 @@ def _await_port(port: int, folder: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"A server did not start:\n{(folder / 'output').read_text()[-3000:]}")
+
+
+# Where hubs of tests have their blobs. Swift takes long to start; tests/blobs always has both.
+SERVERS = (pytest.param("swift", marks=pytest.mark.soak), "juicefs")
+BACKINGS = ("local", *SERVERS)
+
+
+@contextlib.contextmanager
+def backing(name: str) -> Iterator[dict[str, Any]]:
+    """Settings of a hub whose blobs lie there: one of ``BACKINGS``."""
+    if name == "local":
+        yield {}
+        return
+    with {"swift": swift, "juicefs": juicefs}[name]() as server:
+        yield {"blob_store": "s3", **reached(apart(server))}
+
+
+def reached(server: S3Settings) -> dict[str, Any]:
+    """A hub's settings to reach it."""
+    names = ("bucket", "prefix", "endpoint", "region", "access_key", "secret_key")
+    return {f"s3_{name}": getattr(server, name) for name in names}
 
 
 def apart(server: S3Settings) -> S3Settings:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clients.hfkit import VERSIONS, HfClient
 from tests.clients.kit import Place
 from tests.hubproc import Hub
+from tests.s3servers import BACKINGS
+
+pytestmark = pytest.mark.parametrize("backed", BACKINGS, indirect=True)
 
 _WITH = {"HF_HUB_DISABLE_XET": "0"}
 _UPLOAD = """
@@ -31,9 +35,9 @@ _DOWNLOAD = """
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory, backed: dict[str, Any]) -> Iterator[Place]:
     folder: Path = tmp_path_factory.mktemp("hfxet")
-    with Hub(folder / "hub" / "data", log_format="json", api_rate="100000/minute") as hub:
+    with Hub(folder / "hub" / "data", log_format="json", api_rate="100000/minute", **backed) as hub:
         yield Place(hub, folder)
 
 

@@ -10,6 +10,9 @@ import pytest
 
 from tests.clients.kit import Place
 from tests.hubproc import ROOT
+from tests.s3servers import BACKINGS
+
+pytestmark = pytest.mark.parametrize("backed", BACKINGS, indirect=True)
 
 VERSIONS = {"3.3": None, "3.6": ROOT / "build" / "clients" / "git-lfs-3.6"}
 # What the hub's log shows of each.

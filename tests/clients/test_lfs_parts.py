@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,10 @@ import pytest
 from tests.apiclient import Api, basic
 from tests.clients.kit import Place
 from tests.hubproc import ROOT, Hub
+from tests.lfskit import at_address
+from tests.s3servers import BACKINGS
+
+pytestmark = pytest.mark.parametrize("backed", BACKINGS, indirect=True)
 
 PART = 5 * 1024 * 1024
 VENV = ROOT / "build" / "clients" / "python"
@@ -47,10 +52,10 @@ Client(hub, auth_token=token).upload(open(file, "rb"), *repo.split("/"))
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory, backed: dict[str, Any]) -> Iterator[Place]:
     """A hub that takes small parts."""
     folder = tmp_path_factory.mktemp("parts")
-    with Hub(folder / "hub" / "data", part_size=PART, parts_above=PART) as hub:
+    with Hub(folder / "hub" / "data", part_size=PART, parts_above=PART, **backed) as hub:
         yield Place(hub, folder)
 
 
@@ -62,7 +67,7 @@ def fetched(place: Place, repo: str, data: bytes) -> bytes:
     headers = basic("x", place.token)
     reply = api.send("POST", f"/{repo}.git/info/lfs/objects/batch", data=body, headers=headers)
     href = msgspec.json.decode(reply.body)["objects"][0]["actions"]["download"]["href"]
-    return api.send("GET", href.removeprefix(place.hub.http)).body
+    return at_address("GET", href).body
 
 
 @pytest.mark.parametrize("script", [HUGGING_FACE, GIFTLESS], ids=["hugging face", "giftless"])

@@ -15,15 +15,22 @@ from hubd.store import objects, quotas
 from tests.hubkit import World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
+from tests.s3servers import BACKINGS, backing
 from tests.xetkit import XetClient, floats, noise, sha256
 
 _TRIED = re.compile(r"/v[12]/(?:shards|reconstructions/)")
 
 
+@pytest.fixture(scope="module", params=BACKINGS)
+def backed(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    with backing(request.param) as settings:
+        yield settings
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, backed: dict[str, Any]) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("xet")
-    with Hub(folder / "data", shutdown_grace=2) as hub:
+    with Hub(folder / "data", shutdown_grace=2, **backed) as hub:
         yield World.populate(hub, folder)
 
 

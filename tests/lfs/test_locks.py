@@ -15,6 +15,9 @@ from tests.gitkit import Work
 from tests.hubkit import Repo, World
 from tests.lfskit import LfsClient, client
 
+# Rows, and no bytes.
+pytestmark = pytest.mark.parametrize("backed", ["local"], indirect=True)
+
 
 def body(reply: Reply) -> Any:
     return msgspec.json.decode(reply.body)

@@ -208,8 +208,13 @@ def test_people_do_not_share_uploads(world: World) -> None:
     assert len(actions(ada, big, GIFTLESS)["parts"]) == 1
 
 
+def is_local(world: World) -> bool:
+    """Whether blobs lie on disk."""
+    return world.hub.settings.get("blob_store") != "s3"
+
+
 def test_a_part_that_stands_still_does_not_change_what_was_judged(world: World) -> None:
-    """Its connection is ended by the end of the upload, and its bytes never arrive."""
+    """On disk its connection is ended by the end of the upload; its bytes never arrive."""
     ada, big = client(world.repo()), Big.random(2 * PART)
     todo = actions(ada, big, HUGGING_FACE)
     chunk, urls = parts_of(todo["upload"])
@@ -221,8 +226,9 @@ def test_a_part_that_stands_still_does_not_change_what_was_judged(world: World) 
         slow.sendall(head.encode() + b"x" * (PART // 2))
         etags = send_all(ada, big, urls, chunk)
         assert finish(ada, big, todo["upload"], etags).status == 200
-        slow.settimeout(20)
-        assert b" 409 " in slow.recv(100)
+        if is_local(world):
+            slow.settimeout(20)
+            assert b" 409 " in slow.recv(100)
     assert ada.download(big) == big.data
 
 
@@ -260,9 +266,10 @@ def test_what_nobody_goes_on_with_is_swept(world: World) -> None:
         await multipart.sweep(core.lfs)
 
     folder = world.hub.data / "blobs" / "parts"
-    before = {path.name for path in folder.iterdir()}
+    before = {path.name for path in folder.iterdir()} if is_local(world) else set()
     world.inside(sweep)
-    until(partial(lambda: len(before - {path.name for path in folder.iterdir()}) == 1))
+    if is_local(world):
+        until(partial(lambda: len(before - {path.name for path in folder.iterdir()}) == 1))
     assert ada.send("PUT", todo["parts"][1]["href"], piece(big, PART, 2)).status == 404
     rows = world.sql("SELECT oid FROM uploads WHERE repo_id = ?", repo.id)
     assert rows == [(kept.oid,)]

@@ -11,6 +11,8 @@ from hubd.lfs.pointers import Pointer
 from tests.hubkit import World
 from tests.lfskit import Big, client
 
+# Rows, and no bytes.
+LOCAL = pytest.mark.parametrize("backed", ["local"], indirect=True)
 OID = "0123456789abcdef" * 4
 GOOD = f"version https://git-lfs.github.com/spec/v1\noid sha256:{OID}\nsize 12\n"
 EXT = f"ext-0-crypt sha256:{OID}\n"
@@ -69,6 +71,7 @@ def test_any_bytes_are_judged(data: bytes) -> None:
     pointers.is_malformed(data)
 
 
+@LOCAL
 def test_a_push_whose_large_files_are_here_passes(world: World) -> None:
     repo, work, big = world.repo(), world.work(), Big.random()
     client(repo).upload(big)
@@ -76,6 +79,7 @@ def test_a_push_whose_large_files_are_here_passes(world: World) -> None:
     assert work.push(repo.http).returncode == 0
 
 
+@LOCAL
 def test_a_push_without_its_large_files_is_refused(world: World) -> None:
     repo, work, big = world.repo(), world.work(), Big.random()
     work.commit({"a/model.bin": big.pointer})
@@ -90,6 +94,7 @@ def test_a_push_without_its_large_files_is_refused(world: World) -> None:
     assert work.push(repo.http).returncode == 0
 
 
+@LOCAL
 def test_a_pointer_alone_never_opens_what_others_hold(world: World) -> None:
     big = Big.random()
     client(world.repo("private")).upload(big)
@@ -99,6 +104,7 @@ def test_a_pointer_alone_never_opens_what_others_hold(world: World) -> None:
     assert "error" in client(repo).batch("download", big)[big.oid]
 
 
+@LOCAL
 def test_a_pointer_with_a_wrong_size_is_refused(world: World) -> None:
     repo, work, big = world.repo(), world.work(), Big.random(1000)
     client(repo).upload(big)
@@ -106,6 +112,7 @@ def test_a_pointer_with_a_wrong_size_is_refused(world: World) -> None:
     assert "model.bin (says 999 bytes, has 1000)" in work.push(repo.http).stderr.decode()
 
 
+@LOCAL
 def test_a_malformed_pointer_is_refused(world: World) -> None:
     repo, work, big = world.repo(), world.work(), Big.random()
     client(repo).upload(big)

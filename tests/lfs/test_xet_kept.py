@@ -101,7 +101,7 @@ def _drop(world: World, repo: Repo, oid: str) -> None:
 
 
 def _exists(world: World, kind: Kind, name: str) -> bool:
-    return (world.hub.data / "blobs" / Key(kind, name).path).exists()
+    return world.holds(Key(kind, name))
 
 
 def test_chunks_stay_as_long_as_an_object_needs_them(own: World) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from tests.lfskit import Big, client
 PART = 5 * 1024 * 1024
 
 
-@pytest.fixture(params=["swift", "juicefs"])
+@pytest.fixture(params=s3servers.SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[S3Settings]:
     with getattr(s3servers, request.param)() as settings:
         yield s3servers.apart(settings)
@@ -28,13 +27,10 @@ def server(request: pytest.FixtureRequest) -> Iterator[S3Settings]:
 
 @pytest.fixture
 def world(tmp_path: Path, server: S3Settings) -> Iterator[World]:
-    with Hub(tmp_path / "data", shutdown_grace=1, part_size=PART, **_reach(server)) as hub:
+    with Hub(
+        tmp_path / "data", shutdown_grace=1, part_size=PART, **s3servers.reached(server)
+    ) as hub:
         yield World.populate(hub, tmp_path, "ada")
-
-
-def _reach(server: S3Settings) -> dict[str, Any]:
-    names = ("bucket", "prefix", "endpoint", "region", "access_key", "secret_key")
-    return {f"s3_{name}": getattr(server, name) for name in names}
 
 
 def _switch(hub: Hub, store: str) -> None:
