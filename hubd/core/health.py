@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 
+from hubd.blobs.base import Key
 from hubd.core.context import Core
 from hubd.errors import HubError
 
 _LEAST_FREE = 100 * 1024 * 1024
+_PATIENCE = 2.0
+_NOBODYS = Key.object("0" * 64)
 
 
 async def faults(core: Core) -> list[str]:
@@ -22,3 +25,13 @@ async def faults(core: Core) -> list[str]:
     if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
         found.append("The data directory has less than 100 MiB left.")
     return found
+
+
+async def lacks(core: Core) -> list[str]:
+    """What cannot be done though the hub is ready: Git goes on while large files cannot be had."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await core.lfs.blobs.stat(_NOBODYS)
+    except (HubError, TimeoutError):
+        return ["Large files cannot be had: the object store does not answer."]
+    return []

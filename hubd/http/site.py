@@ -48,11 +48,11 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """The database and the disk answer."""
+    """The database and the disk answer; says also what is amiss and stops nothing else."""
     faults = await health.faults(core_of(request))
     if faults:
         return web.Response(status=503, text="\n".join(faults) + "\n")
-    return web.Response(text="ok\n")
+    return web.Response(text="\n".join(["ok", *await health.lacks(core_of(request))]) + "\n")
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -58,7 +58,9 @@ async def test_what_a_client_puts_by_a_signed_address_is_adopted(blobs: S3Blobs)
 
 @BOTH
 @pytest.mark.parametrize("change", ["bytes", "longer", "shorter"])
-async def test_the_store_refuses_other_bytes_than_were_signed(blobs: S3Blobs, change: str) -> None:
+async def test_T40_the_store_refuses_other_bytes_than_were_signed(
+    blobs: S3Blobs, change: str
+) -> None:
     data = os.urandom(1000)
     sent = {"bytes": os.urandom(1000), "longer": data + b"x", "shorter": data[:-1]}[change]
     link = await direct_of(blobs).upload("an-upload", key_of(data).name, len(data), 60)
@@ -69,7 +71,7 @@ async def test_the_store_refuses_other_bytes_than_were_signed(blobs: S3Blobs, ch
 
 
 @BOTH
-async def test_an_address_expires_and_is_good_for_nothing_else(blobs: S3Blobs) -> None:
+async def test_T42_an_address_expires_and_is_good_for_nothing_else(blobs: S3Blobs) -> None:
     data = b"some bytes"
     key = await store(blobs, data)
     late = await direct_of(blobs).upload("an-upload", key.name, len(data), 1)
@@ -106,7 +108,9 @@ async def test_a_download_has_ranges_and_the_name_of_the_file(blobs: S3Blobs) ->
 
 @BOTH
 @pytest.mark.parametrize("fault", ["bytes", "size"])
-async def test_where_nothing_is_enforced_adopting_reads_back(blobs: S3Blobs, fault: str) -> None:
+async def test_T40_where_nothing_is_enforced_adopting_reads_back(
+    blobs: S3Blobs, fault: str
+) -> None:
     assert isinstance(blobs.direct, S3Direct)
     data = os.urandom(COPY_PART + 1000)
     key = key_of(data)

@@ -209,7 +209,7 @@ async def test_any_ref_keeps_what_it_reaches(place: Place, ref: str) -> None:
     ],
 )
 @pytest.mark.usefixtures("arm")
-async def test_a_push_in_flight_loses_nothing(place: Place, point: str) -> None:
+async def test_T44_a_push_in_flight_loses_nothing(place: Place, point: str) -> None:
     repo = await place.repo()
     big = await place.stored(repo, "r", pushed=False)
     _hold_up(point)

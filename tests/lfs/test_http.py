@@ -60,7 +60,7 @@ def test_a_download_goes_on_where_it_broke_off(world: World) -> None:
         assert (head.status, head.headers["Content-Length"], head.body) == (200, "3000000", b"")
 
 
-def test_other_bytes_than_announced_are_not_kept(world: World) -> None:
+def test_T40_other_bytes_than_announced_are_not_kept(world: World) -> None:
     ada = client(world.repo())
     for wrong in (b"x" * 1000, b"x" * 999, b"x" * 1001, b""):
         big = Big.random(1000)
@@ -71,7 +71,7 @@ def test_other_bytes_than_announced_are_not_kept(world: World) -> None:
         assert "actions" in ada.batch("upload", big)[big.oid]
 
 
-def test_an_object_of_others_must_be_sent_unless_it_can_be_read(world: World) -> None:
+def test_T39_an_object_of_others_must_be_sent_unless_it_can_be_read(world: World) -> None:
     big = Big.random()
     secret = client(world.repo("private"))
     secret.upload(big)
@@ -114,7 +114,7 @@ def test_a_known_object_under_a_wrong_size_is_refused(world: World) -> None:
         {"oid": "a" * 64, "size": 10**20},
     ],
 )
-def test_a_malformed_object_is_refused_alone(world: World, named: dict[str, Any]) -> None:
+def test_T41_a_malformed_object_is_refused_alone(world: World, named: dict[str, Any]) -> None:
     ada, good = client(world.repo()), Big.random()
     body = {"operation": "upload", "objects": [named, good.named]}
     reply = ada.call("objects/batch", body)
@@ -158,7 +158,7 @@ def test_who_may_not_is_told_so_in_the_protocols_words(world: World) -> None:
     assert (refused.status, told(refused)[:7]) == (403, "You may")
 
 
-def test_an_address_is_good_for_one_direction_and_one_object(world: World) -> None:
+def test_T42_an_address_is_good_for_one_direction_and_one_object(world: World) -> None:
     ada, big = client(world.repo()), Big.random()
     up = ada.action("upload", big)["href"]
     assert ada.send("GET", up).status == 403

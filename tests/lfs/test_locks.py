@@ -72,7 +72,7 @@ def test_one_of_eight_wins(world: World) -> None:
     assert sorted(found) == [201, *[409] * 7]
 
 
-def test_lists_are_narrowed_and_come_in_pages(shared: Repo) -> None:
+def test_T45_lists_are_narrowed_and_come_in_pages(shared: Repo) -> None:
     ada = client(shared)
     made = [lock(ada, f"{name}.bin") for name in "abcde"]
     assert body(ada.get("locks?path=c.bin"))["locks"] == [made[2]]
@@ -100,7 +100,9 @@ def test_verify_says_whose(shared: Repo) -> None:
     assert rest == {"ours": [], "theirs": [second]}
 
 
-def test_only_the_owner_unlocks_or_an_administrator_by_force(world: World, shared: Repo) -> None:
+def test_T45_only_the_owner_unlocks_or_an_administrator_by_force(
+    world: World, shared: Repo
+) -> None:
     ada, bob = client(shared), client(shared, "bob")
     hers, his = lock(ada, "ada.bin"), lock(bob, "bob.bin")
     for wish in ({}, {"force": True}):
@@ -111,7 +113,7 @@ def test_only_the_owner_unlocks_or_an_administrator_by_force(world: World, share
     assert bob.call(f"locks/{hers['id']}/unlock", {"force": True}).status == 200
 
 
-def test_a_lock_is_looked_up_in_its_own_repository(world: World, shared: Repo) -> None:
+def test_T45_a_lock_is_looked_up_in_its_own_repository(world: World, shared: Repo) -> None:
     made = lock(client(shared), "a.bin")
     elsewhere = client(world.repo(owner="bob"))
     assert elsewhere.call(f"locks/{made['id']}/unlock", {"force": True}).status == 404

@@ -154,7 +154,7 @@ def test_the_way_is_one_that_the_client_knows(
         assert is_parts is (way != "basic")
 
 
-def test_other_bytes_are_not_kept(world: World) -> None:
+def test_T40_other_bytes_are_not_kept(world: World) -> None:
     ada, big = client(world.repo()), Big.random(PART + 1)
     todo = actions(ada, big, GIFTLESS)
     for part in todo["parts"]:
@@ -198,7 +198,7 @@ def test_an_address_is_good_for_one_part_of_one_upload(world: World) -> None:
     assert ada.send("PUT", plain.replace("/-/lfs/", "/-/lfs-parts/"), b"x").status == 403
 
 
-def test_people_do_not_share_uploads(world: World) -> None:
+def test_T47_people_do_not_share_uploads(world: World) -> None:
     repo, big = world.repo(), Big.random(PART + 1)
     world.grant(repo, "bob")
     ada, bob = client(repo), client(repo, "bob")
@@ -213,7 +213,7 @@ def is_local(world: World) -> bool:
     return world.hub.settings.get("blob_store") != "s3"
 
 
-def test_a_part_that_stands_still_does_not_change_what_was_judged(world: World) -> None:
+def test_F13_a_part_that_stands_still_does_not_change_what_was_judged(world: World) -> None:
     """On disk its connection is ended by the end of the upload; its bytes never arrive."""
     ada, big = client(world.repo()), Big.random(2 * PART)
     todo = actions(ada, big, HUGGING_FACE)
@@ -248,7 +248,7 @@ def test_an_upload_goes_on_after_a_restart(world: World) -> None:
     assert ada.download(big) == big.data
 
 
-def test_what_nobody_goes_on_with_is_swept(world: World) -> None:
+def test_T43_what_nobody_goes_on_with_is_swept(world: World) -> None:
     repo, big, kept = world.repo(), Big.random(PART + 1), Big.random(PART + 1)
     ada = client(repo)
     todo = actions(ada, big, GIFTLESS)

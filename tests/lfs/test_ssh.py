@@ -181,7 +181,7 @@ def test_an_empty_object(world: World) -> None:
     assert found == [b"status 200\n", b"size=0\n"]
 
 
-def test_other_bytes_than_announced_are_refused_and_the_talk_goes_on(world: World) -> None:
+def test_T40_other_bytes_than_announced_are_refused_and_the_talk_goes_on(world: World) -> None:
     repo, big = world.repo(), Big.random(200_000)
     wrong = [
         request(f"put-object {big.oid}", "size=200000", data=os.urandom(size))

@@ -97,7 +97,7 @@ def test_an_empty_file_and_an_empty_shard_are_harmless(world: World) -> None:
         packed(b"abc", 0)[:4] + b"\x07" + packed(b"abc", 0)[5:],
     ],
 )
-def test_a_broken_xorb_is_refused(world: World, data: bytes) -> None:
+def test_T46_a_broken_xorb_is_refused(world: World, data: bytes) -> None:
     assert Cas.of(world.repo()).xorb(Packed.of(b"abc"), data=data).status == 400
 
 
@@ -140,7 +140,7 @@ TRUE = Made.of(Part(XORB, 0, 2), Part(XORB, 3, 4))
         "no-ranges",
     ],
 )
-def test_a_false_word_in_a_shard_is_found(world: World, false: Made) -> None:
+def test_T46_a_false_word_in_a_shard_is_found(world: World, false: Made) -> None:
     repo = world.repo()
     cas = Cas.of(repo)
     cas.xorb(XORB)
@@ -236,7 +236,7 @@ def test_an_address_is_good_for_its_bytes(world: World) -> None:
     assert cas.fetch(entry["url"][:-2] + "zz", f"{start}-{end}").status == 403
 
 
-def test_knowing_a_hash_is_not_having_the_bytes(world: World) -> None:
+def test_T46_knowing_a_hash_is_not_having_the_bytes(world: World) -> None:
     """Neither a xorb of a private repository nor one that only its sender has can be used."""
     xorb = fresh()
     secret = world.repo("private")
@@ -252,7 +252,7 @@ def test_knowing_a_hash_is_not_having_the_bytes(world: World) -> None:
     assert has(mine, whole(xorb))
 
 
-def test_readers_use_what_files_use_and_no_more(world: World) -> None:
+def test_T46_readers_use_what_files_use_and_no_more(world: World) -> None:
     xorb = fresh(6)
     public = world.repo()
     owner = Cas.of(public)

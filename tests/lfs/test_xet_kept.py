@@ -180,7 +180,7 @@ def test_a_disk_that_is_full_refuses_first(tmp_path: Path) -> None:
         assert (reply.status, b"no room" in reply.body) == (503, True)
 
 
-def test_a_damaged_xorb_is_told_and_not_passed_on(own: World) -> None:
+def test_F17_a_damaged_xorb_is_told_and_not_passed_on(own: World) -> None:
     repo, xorb = own.repo(), fresh()
     cas = Cas.of(repo)
     cas.upload(whole(xorb))

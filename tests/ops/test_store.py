@@ -66,7 +66,7 @@ def test_usage_gc_and_verify(world: World, *, running: bool) -> None:
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_verify_finds_every_kind_of_damage(world: World, *, running: bool) -> None:
+def test_F17_verify_finds_every_kind_of_damage(world: World, *, running: bool) -> None:
     hub, repo = world.hub, world.repo()
     whole, missing, changed, cut = (Big.random(5000) for _ in range(4))
     for big in (whole, missing, changed, cut):

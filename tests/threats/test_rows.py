@@ -9,7 +9,6 @@ TESTS = Path(__file__).resolve().parent.parent
 ATTACKS = [f"T{n:02d}" for n in range(1, 82)]
 FAULTS = [f"F{n:02d}" for n in range(1, 23)]
 LATER = {
-    **dict.fromkeys([f"T{n}" for n in range(38, 48)], "large files"),
     **dict.fromkeys(["T50", "T51", "T53", "T54"], "going out: mirrors, sign-on"),
     **dict.fromkeys([f"T{n}" for n in range(55, 64)], "models, data and documents"),
     **dict.fromkeys([f"T{n}" for n in range(72, 78)], "runners and Spaces"),
@@ -21,14 +20,10 @@ LATER = {
     "T79": "backup",
     "T80": "scans for secrets",
     "T81": "a matter of the lock file and of CI",
-    "F02": "large files",
     "F04": "backup; migrations have their own tests",
-    "F06": "large files on S3",
-    "F08": "presigned addresses come with large files",
-    "F13": "large files",
     "F15": "backup",
     "F16": "standby",
-    "F17": "the scrub comes with large files",
+    "F17": "of database and backup: with backups; of objects and packs it has tests",
     "F18": "there is no release to upgrade from yet",
     "F20": "the load of two hours comes with the benchmark",
     "F22": "jobs",
