@@ -194,6 +194,7 @@ def git(
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     check: bool = True,
+    seconds: float = 300,
 ) -> subprocess.CompletedProcess[bytes]:
     """The unmodified git client, without the developer's own settings."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "SSH_"))}
@@ -212,7 +213,7 @@ def git(
         env={**clean, **(env or {})},
         input=stdin,
         capture_output=True,
-        timeout=300,
+        timeout=seconds,
         check=False,
     )
     if check:

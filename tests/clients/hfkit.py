@@ -47,6 +47,7 @@ class HfClient:
     folder: Path
     token: str
     extra: dict[str, str] = field(default_factory=dict)
+    seconds: float = 280
 
     @property
     def is_old(self) -> bool:
@@ -88,7 +89,12 @@ class HfClient:
     def _done(self, argv: list[str | Path]) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            argv, env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=280
+            argv,
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=self.seconds,
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout

@@ -22,6 +22,8 @@ class Place:
     # For git, besides the key.
     more_env: dict[str, str] = field(default_factory=dict)
     key: SshKey = field(init=False)
+    # The longest that a command may take.
+    seconds: float = 300
     _count: int = 0
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Place:
 
     def git(self, *args: str | Path, cwd: Path | None = None, check: bool = True) -> str:
         """A git client of this account; its output."""
-        done = git(*args, cwd=cwd, env=self.env, check=check)
+        done = git(*args, cwd=cwd, env=self.env, check=check, seconds=self.seconds)
         return (done.stdout if check else done.stderr).decode()
 
     def fresh(self) -> Path:
