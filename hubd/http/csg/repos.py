@@ -51,6 +51,12 @@ class Changes(msgspec.Struct):
     default_branch: str | None = None
 
 
+class ToTransfer(msgspec.Struct):
+    """Who gets a repository."""
+
+    new_namespace: str
+
+
 def _visibility(private: bool | None) -> Visibility | None:  # noqa: FBT001
     if private is None:
         return None
@@ -150,6 +156,14 @@ async def delete(call: Call) -> None:
     await repos.delete(call.core, call.actor, call.ref)
 
 
+async def transfer(call: Call) -> None:
+    """Give a repository to another user or organization; the old address redirects."""
+    asked = await call.body(ToTransfer)
+    ref = call.ref
+    new = RepoRef.parse(ref.type, f"{asked.new_namespace}/{ref.name}")
+    await repos.rename(call.core, call.actor, ref, new)
+
+
 async def listing(call: Call) -> Listed:
     """Repositories that the caller may see, by words and tags."""
     return await _page(call, None)
@@ -243,6 +257,7 @@ ENDPOINTS = [
     Endpoint("GET", REPO, get, "What a repository is"),
     Endpoint("PUT", REPO, update, "Change a repository"),
     Endpoint("DELETE", REPO, delete, "Delete a repository"),
+    Endpoint("POST", REPO + "/transfer", transfer, "Give a repository to another owner"),
     Endpoint("GET", f"/user/{{owner}}/{TYPES}", of_owner, "Those of a user"),
     Endpoint("GET", f"/organization/{{owner}}/{TYPES}", of_owner, "Those of an organization"),
     Endpoint("PUT", _LIKE, like, "Like"),
