@@ -15,7 +15,7 @@ from hubd.http.csg.shapes import CloneUrls, Owner, RepoShown, Resource, Tag
 from hubd.http.hf.endpoint import TYPES, Call, names_of
 from hubd.http.hf.shapes import when
 from hubd.names import check_name
-from hubd.types import RepoRef, RepoType, Visibility
+from hubd.types import RepoRef, RepoType, Visibility, Wanted
 
 _SORTS = {
     "": "updated",
@@ -185,21 +185,16 @@ async def _page(call: Call, namespace: str | None) -> Listed:
     # A category for each name, in their order, or none.
     prefixes += [""] * (len(names) - len(prefixes))
     tags = [prefix + name for prefix, name in zip(prefixes, names, strict=False)]
-    search = call.text("search")
+    wanted = Wanted(type=kind, namespace=namespace, search=call.text("search"), tags=tags)
     found, _ = await overview.listing(
         call.core,
         call.actor,
-        kind,
-        namespace=namespace,
-        search=search,
-        tags=tags,
+        wanted,
         sort=_SORTS[call.text("sort")],
         after=str(span.start),
         limit=span.count,
     )
-    total = await repos.count(
-        call.core, call.actor, repo_type=kind, namespace=namespace, search=search, tags=tags
-    )
+    total = await repos.count(call.core, call.actor, wanted)
     return Listed([_shown(call, facts) for facts in found], total)
 
 
