@@ -24,7 +24,7 @@ from hubd.core import accounts, credentials, maintenance, orgs, repos, storage, 
 from hubd.core.context import Core
 from hubd.errors import HubError, Invalid
 from hubd.lfs.quota import Limits
-from hubd.types import Actor, RepoRef, Role, Scope, Visibility
+from hubd.types import Actor, RepoRef, Role, Scope, Visibility, Wanted
 
 log = structlog.get_logger()
 _LIMIT = 1024 * 1024
@@ -146,7 +146,7 @@ async def _repo_list(core: Core, actor: Actor, args: Args) -> object:
     after: str | None = None
     while True:
         found, after = await repos.listing(
-            core, actor, namespace=args.get("namespace"), after=after, limit=200
+            core, actor, Wanted(namespace=args.get("namespace")), after=after, limit=200
         )
         rows += [{"path": r.ref.path, "visibility": r.visibility.value, "id": r.id} for r in found]
         if after is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from hubd.errors import Invalid
@@ -402,3 +403,19 @@ def plain_address(text: str) -> str:
     """A client's address; one that reached an IPv6 socket over IPv4 is written as IPv4."""
     mapped = text.lower().removeprefix("::ffff:")
     return mapped if mapped != text.lower() and "." in mapped else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which repositories a list is to have; what is None or empty is not asked for.
+
+    Each word of ``search`` must be found, and each of ``tags``; ``parameters`` are the least and
+    the most that a model has.
+    """
+
+    type: RepoType | None = None
+    namespace: str | None = None
+    search: str = ""
+    tags: Sequence[str] = ()
+    parameters: tuple[int | None, int | None] | None = None
+    gated: bool | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hubd.core import repos
 from hubd.core.context import Core
 from hubd.core.repos import Found
-from hubd.errors import Conflict, Denied, Invalid, NotFound
+from hubd.errors import Conflict, Denied, Invalid, NotFound, RepoNotFound
 from hubd.store import discussions
 from hubd.store.discussions import Discussion, Event
 from hubd.store.engine import Connection
@@ -87,6 +87,24 @@ async def look(
     if discussion is None:
         raise NotFound(f"There is no discussion {num} here.")
     return found, discussion
+
+
+async def place(core: Core, discussion_id: int) -> tuple[RepoRef, int]:
+    """Where the discussion with this id of the whole hub is: its repository and number there.
+
+    Nothing is judged: who may not see the repository is told by the next call what he is told
+    here of an id that is none. Raises ``RepoNotFound``.
+    """
+    async with core.store.read() as conn:
+        discussion = await discussions.by_id(conn, discussion_id)
+    if discussion is None:
+        raise RepoNotFound("Repository not found.")
+    return (await repos.by_id(core, discussion.repo_id)).ref, discussion.num
+
+
+def comments(events: Sequence[Event]) -> list[Event]:
+    """What was said, of all that happened; neither hidden nor empty."""
+    return [one for one in events if one.kind == discussions.COMMENT and one.body]
 
 
 async def comment(core: Core, actor: Actor, ref: RepoRef, num: int, body: str) -> Event:

@@ -9,7 +9,7 @@ from hubd.core import repos
 from hubd.core.context import Core
 from hubd.core.repos import Found
 from hubd.git import reach
-from hubd.lfs import pointers
+from hubd.lfs import content, pointers
 from hubd.lfs.content import check_oid
 from hubd.store import audit, objects
 from hubd.store.engine import Connection
@@ -54,6 +54,22 @@ async def _paths(core: Core, found: Found, wanted: set[str]) -> dict[str, str]:
         if len(paths) == len(wanted):
             break
     return paths
+
+
+async def share(
+    core: Core, actor: Actor, ref: RepoRef, target: RepoRef, oids: Collection[str]
+) -> list[str]:
+    """Give another repository these objects, so that commits there may name them.
+
+    The actor may have the files of the one and may push to the other. Returns those that the first
+    has not, or that are not to be had; raises ``QuotaExceeded`` if the other has no room.
+    """
+    source = await repos.find(core, actor, ref, RepoAction.FETCH)
+    other = await repos.find(core, actor, target, RepoAction.PUSH)
+    known = await content.links(core.lfs, source.repo.id, [check_oid(oid) for oid in oids])
+    sizes = {oid: link.size for oid, link in known.items()}
+    given = await content.adopt(core.lfs, actor, other.repo, sizes)
+    return [oid for oid in oids if oid not in given]
 
 
 async def remove(core: Core, actor: Actor, ref: RepoRef, oids: Collection[str]) -> int:

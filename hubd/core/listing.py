@@ -13,17 +13,18 @@ from hubd.core import repos
 from hubd.core.browse import At
 from hubd.core.context import Core
 from hubd.core.entries import Entry, described, folder_at, line_at
-from hubd.errors import EntryNotFound, Invalid, NotFound
+from hubd.errors import EntryNotFound, Invalid, NotFound, TooLarge
 from hubd.git import last as git_last
 from hubd.git.objects import Batch
 from hubd.git.trees import TreeEntry
-from hubd.git.treewalk import walk_tree
+from hubd.git.treewalk import Change, Walk, changes, walk_tree
 from hubd.lfs import content
 from hubd.types import RepoPath
 
-__all__ = ["Entry"]
+__all__ = ["Change", "Entry"]
 # Above this number clients ask for pages instead of one list.
 MOST_FILES = 50_001
+_MOST_TREES = 20_000
 
 
 async def page(
@@ -86,6 +87,27 @@ async def files(core: Core, at: At, *, with_sizes: bool = False) -> list[Entry]:
         found += await described(batch, lines, with_sizes=with_sizes)
         after = walked[-1].path if walked else ""
     return found[:MOST_FILES]
+
+
+async def differing(core: Core, old: At | None, new: At) -> list[Change]:
+    """The files that differ between two commits of one repository; None: all that are there.
+
+    Raises ``TooLarge`` for more than ``MOST_FILES``.
+    """
+    repos.require_files(core, new.found)
+    batch = await core.objects.batch(new.found.path)
+    before = await folder_at(batch, old.commit, RepoPath("")) if old is not None else None
+    after = await folder_at(batch, new.commit, RepoPath(""))
+    walk = Walk(_MOST_TREES)
+    found: list[Change] = []
+    async with aclosing(changes(batch, before, after, walk)) as walked:
+        async for change in walked:
+            found.append(change)
+            if len(found) > MOST_FILES:
+                break
+    if walk.cut or len(found) > MOST_FILES:
+        raise TooLarge("Too many files differ to name them all.", hint="Clone it and ask git.")
+    return found
 
 
 async def file(core: Core, at: At, path: str) -> Entry:

@@ -18,7 +18,7 @@ from hubd.store.engine import Connection
 from hubd.store.likes import Liked, Liker
 from hubd.store.namespaces import Namespace
 from hubd.store.repos import Repo
-from hubd.types import Actor, RepoAction, RepoRef, RepoType
+from hubd.types import Actor, RepoAction, RepoRef, RepoType, Wanted
 
 
 @dataclass(frozen=True)
@@ -49,32 +49,15 @@ async def of(core: Core, actor: Actor, ref: RepoRef, at: At | None) -> Facts:
 async def listing(
     core: Core,
     actor: Actor,
-    repo_type: RepoType | None = None,
+    wanted: Wanted,
     *,
-    namespace: str | None = None,
-    search: str = "",
-    tags: Sequence[str] = (),
-    parameters: tuple[int | None, int | None] | None = None,
-    gated: bool | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 100,
 ) -> tuple[list[Facts], str | None]:
     """A page of what the actor may read, each with what its card says."""
     await cards.catch_up(core)
-    found, mark = await repos.listing(
-        core,
-        actor,
-        repo_type=repo_type,
-        namespace=namespace,
-        search=search,
-        tags=tags,
-        parameters=parameters,
-        gated=gated,
-        sort=sort,
-        after=after,
-        limit=limit,
-    )
+    found, mark = await repos.listing(core, actor, wanted, sort=sort, after=after, limit=limit)
     ids = [repo.id for repo in found]
     async with core.store.read() as conn:
         known = await card_rows.of(conn, ids)

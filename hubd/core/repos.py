@@ -32,10 +32,10 @@ from hubd.types import (
     RefName,
     RepoAction,
     RepoRef,
-    RepoType,
     RequestState,
     Role,
     Visibility,
+    Wanted,
 )
 
 DOING = {
@@ -216,52 +216,32 @@ async def ensure_directory(core: Core, repo: Repo) -> Path:
 async def listing(
     core: Core,
     actor: Actor,
+    wanted: Wanted,
     *,
-    repo_type: RepoType | None = None,
-    namespace: str | None = None,
-    search: str = "",
-    tags: Sequence[str] = (),
-    parameters: tuple[int | None, int | None] | None = None,
-    gated: bool | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
 ) -> tuple[list[Repo], str | None]:
     """A page of what the actor may read, and the mark of the next page."""
     async with core.store.read() as conn:
+        namespace_id = await _namespace_id(conn, wanted.namespace)
         return await queries.visible_repos(
             conn,
             access.visible(actor),
-            type=repo_type,
-            namespace_id=await _namespace_id(conn, namespace),
-            search=search,
-            tags=tags,
-            parameters=parameters,
-            gated=gated,
+            wanted,
+            namespace_id=namespace_id,
             sort=sort,
             after=after,
             limit=limit,
         )
 
 
-async def count(
-    core: Core,
-    actor: Actor,
-    *,
-    repo_type: RepoType | None = None,
-    namespace: str | None = None,
-    search: str = "",
-    tags: Sequence[str] = (),
-) -> int:
+async def count(core: Core, actor: Actor, wanted: Wanted) -> int:
     """How many repositories all pages of ``listing`` have."""
     async with core.store.read() as conn:
+        namespace_id = await _namespace_id(conn, wanted.namespace)
         return await queries.visible_count(
-            conn,
-            access.visible(actor),
-            type=repo_type,
-            namespace_id=await _namespace_id(conn, namespace),
-            search=search,
-            tags=tags,
+            conn, access.visible(actor), wanted, namespace_id=namespace_id
         )
 
 

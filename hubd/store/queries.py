@@ -17,7 +17,7 @@ from hubd.store.rows import labelled, many, one, prefixed
 from hubd.store.sessions import Session
 from hubd.store.tokens import Token
 from hubd.store.users import User
-from hubd.types import Gate, RepoRef, RepoType, RequestState, Role
+from hubd.types import Gate, RepoRef, RepoType, RequestState, Role, Wanted
 
 _ns = schema.namespaces
 _repos = schema.repos
@@ -210,28 +210,20 @@ async def namespace_role(conn: Connection, namespace_id: int, user_id: int | Non
 async def visible_repos(
     conn: Connection,
     visible: sa.ColumnElement[bool],
+    wanted: Wanted,
     *,
-    type: RepoType | None = None,  # noqa: A002
     namespace_id: int | None = None,
-    search: str = "",
-    tags: Sequence[str] = (),
-    parameters: tuple[int | None, int | None] | None = None,
-    gated: bool | None = None,
     sort: str = "updated",
     after: str | None = None,
     limit: int = 50,
 ) -> tuple[list[Repo], str | None]:
     """A page of repositories under a predicate, and the mark of the next page.
 
-    ``parameters``: the least and the most that a model has. ``sort`` is ``name``, or ``updated``,
-    ``created`` or ``likes``, highest first; the mark is how many come before the next page.
+    ``sort`` is ``name``, or ``updated``, ``created`` or ``likes``, highest first; the mark is how
+    many come before the next page.
     """
-    wanted = _wanted(type, namespace_id, search, tags)
-    if parameters is not None:
-        wanted.append(cards.sized(*parameters))
-    if gated is not None:
-        wanted.append((_repos.c.gate != Gate.OFF.value) == gated)
-    query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, *wanted)
+    rules = _rules(wanted, namespace_id)
+    query = sa.select(*repos.columns()).select_from(repos.JOIN).where(visible, *rules)
     offset = int(after) if after is not None and after.isdigit() else 0
     found = many(
         Repo, await conn.execute(query.order_by(*_order(sort)).offset(offset).limit(limit + 1))
@@ -243,37 +235,37 @@ async def visible_repos(
 async def visible_count(
     conn: Connection,
     visible: sa.ColumnElement[bool],
+    wanted: Wanted,
     *,
-    type: RepoType | None = None,  # noqa: A002
     namespace_id: int | None = None,
-    search: str = "",
-    tags: Sequence[str] = (),
 ) -> int:
     """How many repositories all pages of ``visible_repos`` have."""
-    wanted = _wanted(type, namespace_id, search, tags)
-    query = sa.select(sa.func.count()).select_from(repos.JOIN).where(visible, *wanted)
+    rules = _rules(wanted, namespace_id)
+    query = sa.select(sa.func.count()).select_from(repos.JOIN).where(visible, *rules)
     return int((await conn.execute(query)).scalar_one())
 
 
-def _wanted(
-    repo_type: RepoType | None, namespace_id: int | None, search: str, tags: Sequence[str]
-) -> list[sa.ColumnElement[bool]]:
-    wanted = [cards.tagged(tag) for tag in tags]
-    if repo_type is not None:
-        wanted.append(_repos.c.type == repo_type.value)
+def _rules(wanted: Wanted, namespace_id: int | None) -> list[sa.ColumnElement[bool]]:
+    rules = [cards.tagged(tag) for tag in wanted.tags]
+    if wanted.type is not None:
+        rules.append(_repos.c.type == wanted.type.value)
     if namespace_id is not None:
-        wanted.append(_repos.c.namespace_id == namespace_id)
+        rules.append(_repos.c.namespace_id == namespace_id)
+    if wanted.parameters is not None:
+        rules.append(cards.sized(*wanted.parameters))
+    if wanted.gated is not None:
+        rules.append((_repos.c.gate != Gate.OFF.value) == wanted.gated)
     full_name = _ns.c.name_fold + "/" + _repos.c.name_fold
     about = sa.func.lower(_repos.c.description)
-    wanted += [
+    rules += [
         sa.or_(
             full_name.contains(word, autoescape=True),
             about.contains(word, autoescape=True),
             cards.tagged_like(word),
         )
-        for word in search.lower().split()[:8]
+        for word in wanted.search.lower().split()[:8]
     ]
-    return wanted
+    return rules
 
 
 def _order(sort: str) -> Sequence[sa.ColumnElement[Any]]:

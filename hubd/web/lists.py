@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hubd.core import orgs, overview, repos
 from hubd.errors import Invalid
-from hubd.types import RepoType
+from hubd.types import RepoType, Wanted
 from hubd.web.links import TYPE_PLURALS
 from hubd.web.visit import Visit
 
@@ -40,9 +40,7 @@ async def _list(visit: Visit, repo_type: RepoType | None) -> web.Response:
     found, mark = await overview.listing(
         visit.core,
         visit.actor,
-        repo_type,
-        search=search,
-        tags=[tag] if tag else [],
+        Wanted(type=repo_type, search=search, tags=[tag] if tag else []),
         sort=sort,
         after=visit.query("after") or None,
         limit=PAGE,
@@ -96,9 +94,7 @@ async def namespace(visit: Visit) -> web.Response:
     listed, mark = await repos.listing(
         visit.core,
         visit.actor,
-        namespace=found.name,
-        repo_type=repo_type,
-        search=search,
+        Wanted(type=repo_type, namespace=found.name, search=search),
         sort=sort,
         after=visit.query("after") or None,
         limit=PAGE,

@@ -13,7 +13,7 @@ from hubd.config import Config
 from hubd.core import accounts, browse, commits, models, overview, repos
 from hubd.core.context import Core
 from hubd.store.cards import Card
-from hubd.types import Actor, ActorKind, Channel, RepoRef, RepoType, Scope
+from hubd.types import Actor, ActorKind, Channel, RepoRef, RepoType, Scope, Wanted
 from tests.modelkit import safetensors
 
 REF = RepoRef(RepoType.MODEL, "ann", "first")
@@ -43,7 +43,7 @@ async def ann(core: Core) -> Actor:
 
 
 async def _listed(core: Core, actor: Actor) -> Card:
-    found, _ = await overview.listing(core, actor, RepoType.MODEL)
+    found, _ = await overview.listing(core, actor, Wanted(type=RepoType.MODEL))
     return found[0].card
 
 

@@ -6,50 +6,16 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from hubd.http import csg
 from tests.apiclient import Api, Reply
 from tests.apiworld import World
+from tests.csgwire import b64, good, made, refused
 from tests.hfwire import ask, upload
 
 Fresh = Callable[[str], str]
-
-
-def good(api: Api, method: str, path: str, body: object = None, /, **query: object) -> Any:
-    """A call of CSGHub's API that succeeds; its data."""
-    reply = ask(api, method, f"/api/v1{path}", body, **query)
-    assert reply.status == 200, (method, path, reply.body)
-    assert reply.json["msg"] == "OK"
-    assert set(reply.json) <= {"msg", "data", "total"}
-    return reply.json["data"]
-
-
-def refused(reply: Reply, status: int, code: str) -> str:
-    """Check a refusal and its envelope; the sentence."""
-    assert reply.status == status, (reply.status, reply.body)
-    assert set(reply.json) == {"code", "msg", "context"}
-    assert reply.json["code"] == f"HUBD-{code}"
-    assert reply.json["context"]["request_id"] == reply.headers["X-Request-Id"]
-    # By this word the client takes a refusal for a success.
-    assert "GIT-ERR-20" not in reply.body.decode()
-    return str(reply.json["msg"])
-
-
-def made(world: World, name: str, api: Api | None = None, **how: object) -> str:
-    """A new model; its address below the prefix."""
-    owner = "bob" if api is world.bob else "ada"
-    body = {"namespace": owner, "name": name, **how}
-    shown = good(api or world.ada, "POST", "/models", body)
-    assert shown["path"] == f"{owner}/{name}"
-    return f"/models/{owner}/{name}"
-
-
-def b64(data: bytes) -> str:
-    """As CSGHub's client writes it: with line breaks."""
-    return base64.encodebytes(data).decode()
 
 
 def test_a_repository_comes_changes_and_goes(world: World, fresh: Fresh) -> None:
@@ -288,10 +254,10 @@ _READS = sorted(
 
 @pytest.mark.parametrize("pattern", _READS)
 def test_private_and_absent_are_the_same(world: World, pattern: str) -> None:
-    start, parts = "/api/v1/models/{namespace}/{name}", {"{ref}": "main", "{sha}": "main"}
+    start, parts = "/api/v1/models/{namespace}/{name}", ("{ref}", "{sha}", "{branch:.+}")
     path = f"/api/v1{pattern}".replace("{path:.+}", "README.md").replace("{path:(?:/.*)?}", "")
-    for part, text in parts.items():
-        path = path.replace(part, text)
+    for part in parts:
+        path = path.replace(part, "main")
     assert path.startswith(start)
     said: dict[int, set[str]] = {401: set(), 404: set()}
     for name in ("secret", "none"):
@@ -345,7 +311,7 @@ def test_what_is_not_there_says_so(world: World) -> None:
         "/models/ada/full/run",
         "/models/ada/full/finetune/3/logs",
         "/models/ada/full/mirror/sync",
-        "/models/ada/full/discussions",
+        "/models/ada/full/tags/license",
         "/spaces/ada/full/status",
         "/user/ada/run/model",
         "/evaluations",
@@ -354,6 +320,8 @@ def test_what_is_not_there_says_so(world: World) -> None:
     ):
         reply = ask(world.ada, "GET", f"/api/v1{path}")
         assert "on this hub yet" in refused(reply, 501, "NOT-BUILT"), path
+    for path in ("/discussions/1", "/organization/lab", "/tags/1"):
+        refused(ask(world.ada, "DELETE", f"/api/v1{path}"), 501, "NOT-BUILT")
     refused(ask(world.ada, "GET", "/api/v1/nothing/of/this"), 404, "NOT-FOUND")
     # Clients stop without any.
     assert len(good(world.nobody, "GET", "/space_resources", deploy_type=0)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,6 +53,10 @@ class Gated:
 
 @pytest.fixture
 def gated(world: World) -> Gated:
+    return _gated(world)
+
+
+def _gated(world: World) -> Gated:
     repo, work, big = world.repo(), world.work(), Big.random()
     xorb = Packed.of(Big.random(3000).data, Big.random(2000).data)
     made = Made.of(Part(xorb, 0, 2))
@@ -113,6 +118,79 @@ def _bytes_are_out_of_reach(gated: Gated, user: str) -> None:
         )
         assert pack.status == status
         assert b"PACK" not in pack.body
+
+
+# Below each of the prefixes of CSGHub's clients the Hub's calls again, then its own.
+_DOORS = [
+    *(
+        f"{mount}/{rest}"
+        for mount in ("", "/hf", "/ms", "/csg")
+        for rest in (
+            "{repo}/resolve/main/{file}",
+            "{repo}/resolve/{tip}/{file}",
+            "api/models/{repo}/xet-read-token/main",
+            "api/models/{repo}/compare/{first}..main",
+            "api/models/{repo}/lfs-files",
+            "api/models/{repo}/auth-check",
+        )
+    ),
+    *(
+        f"/api/v1/models/{{repo}}/{rest}"
+        for rest in (
+            "blob/{file}",
+            "raw/{file}",
+            "download/{file}",
+            "resolve/{file}",
+            "commit/{tip}",
+            "diff?left_commit_id={first}",
+        )
+    ),
+    # Pages, which send a stranger to sign in.
+    "/{repo}/raw/main/{file}",
+    "/{repo}/edit/main/{file}",
+    "/{repo}/blob/main/{file}",
+    "/{repo}/commit/{first}",
+    "/{repo}/discussions/1",
+]
+_SHOWN = re.compile(r"/[^/]+/[^/]+/(blob|commit|discussions|edit)\b.*")
+
+
+@pytest.mark.parametrize("door", _DOORS)
+def test_no_door_of_a_dialect_or_page_gives_bytes(
+    pulled: Gated, people: dict[str, Browser], door: str
+) -> None:
+    """Each gives them to the owner, so that none is shut for another reason."""
+    for name in ("secret.txt", "big.bin"):
+        path = door.format(repo=pulled.repo.name, file=name, tip=pulled.tip, first=pulled.first)
+        is_page = _SHOWN.fullmatch(path) is not None
+
+        def get(user: str, path: str = path, *, is_page: bool = is_page) -> Reply:
+            by_browser = is_page and user in people
+            return people[user].get(path) if by_browser else pulled.api(user).send("GET", path)
+
+        assert get("ada").status in {200, 302}, path
+        for user in ("", "bob"):
+            kept = get(user)
+            # Pages may show that there is a gate, and nothing behind it.
+            assert is_page or kept.status in {401, 403, 303}, path
+            assert b"the secret" not in kept.body
+            assert pulled.big.data[:100] not in kept.body
+
+
+@pytest.fixture(scope="module")
+def people(world: World) -> dict[str, Browser]:
+    return {name: signed_in(world, name) for name in ("ada", "bob")}
+
+
+@pytest.fixture(scope="module")
+def pulled(world: World) -> Gated:
+    """With a pull request, whose changes are bytes too."""
+    found = _gated(world)
+    lines = header(), file("secret.txt", b"the secret, changed\n")
+    path = f"/api/models/{found.repo.name}/commit/main"
+    made = ask(found.api("ada"), "POST", f"{path}?create_pr=1", None, *lines)
+    assert made.json["pullRequestUrl"].endswith("/discussions/1"), made.body
+    return found
 
 
 def _what_stays_open(gated: Gated, user: str) -> None:

@@ -12,7 +12,7 @@ from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
 from hubd.http.api.shapes import Answer, Mark, Name, Request, Time, maybe_when, when
 from hubd.http.context import public_url
 from hubd.names import MAX_REF_BYTES
-from hubd.types import Gate, RepoRef, RepoType, Visibility
+from hubd.types import Gate, RepoRef, RepoType, Visibility, Wanted
 
 Description = Annotated[str, Meta(max_length=500)]
 Branch = Annotated[str, Meta(min_length=1, max_length=MAX_REF_BYTES)]
@@ -131,9 +131,7 @@ async def list_repos(call: Call, query: ReposQuery) -> Page[RepoAnswer]:
     found, after = await repos.listing(
         call.core,
         call.actor,
-        repo_type=query.type,
-        namespace=query.namespace,
-        search=query.search,
+        Wanted(type=query.type, namespace=query.namespace, search=query.search),
         sort=query.sort,
         after=query.after,
         limit=query.limit,

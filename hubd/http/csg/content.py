@@ -10,7 +10,19 @@ from hubd.core import browse, listing
 from hubd.core.browse import At, EmptyRepoError
 from hubd.errors import Invalid
 from hubd.http.csg.endpoint import REPO, Endpoint, Listed, Span
-from hubd.http.csg.shapes import Commit, CommitDetails, File, Tree, commit, commit_details, file
+from hubd.http.csg.shapes import (
+    Changed,
+    Commit,
+    CommitDetails,
+    File,
+    LastCommits,
+    Tree,
+    changed,
+    commit,
+    commit_details,
+    file,
+    last_commits,
+)
 from hubd.http.hf.endpoint import Call, at_revision
 from hubd.http.hf.resolve import send_file
 
@@ -98,9 +110,31 @@ async def get_commit(call: Call) -> CommitDetails:
     return commit_details(info, diff)
 
 
+async def get_logs(call: Call) -> LastCommits:
+    """The last commit of each entry of a folder, in parts."""
+    return last_commits(await get_tree(call))
+
+
+async def get_size(call: Call) -> int:
+    """How many bytes all files at a branch have, large ones those of their content."""
+    at = await call.at(call.name("branch"))
+    return sum(entry.size or 0 for entry in await listing.files(call.core, at, with_sizes=True))
+
+
+async def diff(call: Call) -> list[Changed]:
+    """What differs from ``left_commit_id`` (none: all is new) to ``right_commit_id``."""
+    new = await call.at(call.text("right_commit_id"))
+    left = call.text("left_commit_id")
+    old = await call.at(left) if left else None
+    return [changed(await listing.differing(call.core, old, new))]
+
+
 ENDPOINTS = [
     Endpoint("GET", REPO + "/tree", get_folder, "List a folder"),
     Endpoint("GET", REPO + "/refs/{ref}/tree" + _FOLDER, get_tree, "List a folder in parts"),
+    Endpoint("GET", REPO + "/refs/{ref}/logs_tree" + _FOLDER, get_logs, "Last commits in a folder"),
+    Endpoint("GET", REPO + "/size/{branch:.+}", get_size, "How many bytes the files have"),
+    Endpoint("GET", REPO + "/diff", diff, "What differs between two commits"),
     Endpoint("GET", REPO + "/all_files", all_files, "List all files"),
     Endpoint("GET", REPO + "/blob/{path:.+}", get_blob, "A file with its content"),
     Endpoint("GET", REPO + "/raw/{path:.+}", get_raw, "The text of a file"),

@@ -44,9 +44,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Listed:
-    """A page of a list, and how many there are in all."""
+    """A page of a list, or a struct that has it, and how many there are in all."""
 
-    items: list[Any]
+    items: Any
     total: int
 
 

@@ -15,7 +15,7 @@ from hubd.http.csg.shapes import CloneUrls, Owner, RepoShown, Resource, Tag
 from hubd.http.hf.endpoint import TYPES, Call, names_of
 from hubd.http.hf.shapes import when
 from hubd.names import check_name
-from hubd.types import RepoRef, RepoType, Visibility
+from hubd.types import RepoRef, RepoType, Visibility, Wanted
 
 _SORTS = {
     "": "updated",
@@ -49,6 +49,12 @@ class Changes(msgspec.Struct):
     private: bool | None = None
     description: str | None = None
     default_branch: str | None = None
+
+
+class ToTransfer(msgspec.Struct):
+    """Who gets a repository."""
+
+    new_namespace: str
 
 
 def _visibility(private: bool | None) -> Visibility | None:  # noqa: FBT001
@@ -150,6 +156,14 @@ async def delete(call: Call) -> None:
     await repos.delete(call.core, call.actor, call.ref)
 
 
+async def transfer(call: Call) -> None:
+    """Give a repository to another user or organization; the old address redirects."""
+    asked = await call.body(ToTransfer)
+    ref = call.ref
+    new = RepoRef.parse(ref.type, f"{asked.new_namespace}/{ref.name}")
+    await repos.rename(call.core, call.actor, ref, new)
+
+
 async def listing(call: Call) -> Listed:
     """Repositories that the caller may see, by words and tags."""
     return await _page(call, None)
@@ -171,21 +185,16 @@ async def _page(call: Call, namespace: str | None) -> Listed:
     # A category for each name, in their order, or none.
     prefixes += [""] * (len(names) - len(prefixes))
     tags = [prefix + name for prefix, name in zip(prefixes, names, strict=False)]
-    search = call.text("search")
+    wanted = Wanted(type=kind, namespace=namespace, search=call.text("search"), tags=tags)
     found, _ = await overview.listing(
         call.core,
         call.actor,
-        kind,
-        namespace=namespace,
-        search=search,
-        tags=tags,
+        wanted,
         sort=_SORTS[call.text("sort")],
         after=str(span.start),
         limit=span.count,
     )
-    total = await repos.count(
-        call.core, call.actor, repo_type=kind, namespace=namespace, search=search, tags=tags
-    )
+    total = await repos.count(call.core, call.actor, wanted)
     return Listed([_shown(call, facts) for facts in found], total)
 
 
@@ -243,6 +252,7 @@ ENDPOINTS = [
     Endpoint("GET", REPO, get, "What a repository is"),
     Endpoint("PUT", REPO, update, "Change a repository"),
     Endpoint("DELETE", REPO, delete, "Delete a repository"),
+    Endpoint("POST", REPO + "/transfer", transfer, "Give a repository to another owner"),
     Endpoint("GET", f"/user/{{owner}}/{TYPES}", of_owner, "Those of a user"),
     Endpoint("GET", f"/organization/{{owner}}/{TYPES}", of_owner, "Those of an organization"),
     Endpoint("PUT", _LIKE, like, "Like"),

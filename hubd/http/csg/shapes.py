@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from hubd.core.browse import CommitInfo, Diff
 from hubd.core.entries import Entry
+from hubd.core.listing import Change
 from hubd.http.api.shapes import readable
 from hubd.http.hf.shapes import when
 
@@ -122,6 +125,28 @@ class Tree(Shape, frozen=True, kw_only=True, rename="pascal"):
     cursor: str
 
 
+class LastCommit(Commit, frozen=True, kw_only=True):
+    """The last commit that touched an entry of a folder."""
+
+    name: str
+    path: str
+
+
+class LastCommits(Shape, frozen=True, kw_only=True, rename="pascal"):
+    """Those of a part of a folder, and the mark of the next part; empty at the end."""
+
+    commits: list[LastCommit]
+    cursor: str
+
+
+class Changed(Shape, frozen=True, kw_only=True):
+    """The paths that a difference adds, removes and changes."""
+
+    added: list[str]
+    removed: list[str]
+    modified: list[str]
+
+
 class Stats(Shape, frozen=True, kw_only=True):
     """How many lines a commit changes."""
 
@@ -209,6 +234,25 @@ def commit_details(info: CommitInfo, diff: Diff) -> CommitDetails:
         files=[readable(file.new_path or file.old_path) for file in diff.files],
         stats=Stats(total=total, additions=diff.additions, deletions=diff.deletions),
         **_facts(info),
+    )
+
+
+def last_commits(tree: Tree) -> LastCommits:
+    """The commits of a part of a folder."""
+    found = [
+        LastCommit(name=one.name, path=one.path, **msgspec.structs.asdict(one.commit))
+        for one in tree.files
+        if one.commit is not None
+    ]
+    return LastCommits(commits=found, cursor=tree.cursor)
+
+
+def changed(changes: Sequence[Change]) -> Changed:
+    """A difference by paths."""
+    return Changed(
+        added=[readable(one.path) for one in changes if one.old is None],
+        removed=[readable(one.path) for one in changes if one.new is None],
+        modified=[readable(one.path) for one in changes if one.old and one.new],
     )
 
 

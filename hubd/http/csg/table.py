@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubd.http.csg import accounts, content, orgs, refs, repos, upload
+from hubd.http.csg import accounts, content, discussions, orgs, refs, repos, upload
 from hubd.http.csg.endpoint import REPO, Endpoint
 from hubd.http.hf.endpoint import not_built
 
@@ -13,17 +13,20 @@ _SPACES = not_built("Spaces are not run")
 _MIRRORS = not_built("Mirrors are not there")
 _COLLECTIONS = not_built("Collections are not there")
 _TYPES = not_built("Repositories of this type are not there")
-_TALK = not_built("Discussions are not there in CSGHub's form")
+_TAGS = not_built("Tags follow from the card at the head of README.md: they cannot be set by hand")
 _ADMIN = not_built("This call of CSGHub's is not answered")
 _JUDGES = not_built("Models are not evaluated")
 _SPACE_CALLS = "run|stop|wakeup|status|logs"
 
 NOT_BUILT = [
-    Endpoint("*", f"{REPO}/discussions{_REST}", _TALK, "Discussions"),
-    Endpoint("*", f"/discussions{_REST}", _TALK, "Discussions"),
-    Endpoint("*", f"{REPO}/{{call:diff|logs_tree|size|transfer|tags}}{_REST}", _ADMIN, "Rarer"),
-    Endpoint("*", f"/tags{_REST}", _ADMIN, "Tags by hand"),
-    Endpoint("DELETE", "/organization/{org}", _ADMIN, "Delete an organization"),
+    Endpoint("*", f"{REPO}/tags{_REST}", _TAGS, "Tags by hand"),
+    Endpoint("*", f"/tags{_REST}", _TAGS, "Tags by hand"),
+    Endpoint(
+        "DELETE",
+        "/organization/{org}",
+        not_built("Organizations are not deleted"),
+        "Delete an organization",
+    ),
     Endpoint("*", f"{REPO}/{{call:run|serverless}}{_REST}", _RUNS, "Inference"),
     Endpoint("*", f"{REPO}/finetune{_REST}", _TUNES, "Fine-tuning"),
     Endpoint("*", f"{REPO}/mirror{_REST}", _MIRRORS, "Mirror of a repository"),
@@ -61,6 +64,7 @@ ENDPOINTS: list[Endpoint] = [
     *repos.ENDPOINTS,
     *content.ENDPOINTS,
     *refs.ENDPOINTS,
+    *discussions.ENDPOINTS,
     *upload.ENDPOINTS,
     *NOT_BUILT,
 ]

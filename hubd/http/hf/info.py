@@ -27,7 +27,7 @@ from hubd.http.hf.endpoint import (
     selected,
 )
 from hubd.http.hf.shapes import Shape, Sibling, Tag, gated, sibling, when
-from hubd.types import RepoType, Visibility
+from hubd.types import RepoType, Visibility, Wanted
 
 _COMMON = """
     author cardData createdAt disabled downloads downloadsAllTime gated lastModified likes private
@@ -168,19 +168,18 @@ async def list_repos(call: Call) -> Page:
     kind = names_of(call.name("types"))
     expand, full = call.words("expand"), call.flag("full")
     limit = call.number("limit", _PAGE, _MOST)
+    wanted = Wanted(
+        type=kind,
+        namespace=call.text("author") or None,
+        search=" ".join(call.words("search")),
+        tags=_wanted_tags(call),
+        parameters=_wanted_size(call),
+        gated=call.flag("gated") if call.text("gated") else None,
+    )
+    sort, cursor = _sort(call), call.text("cursor") or None
     try:
         found, after = await overview.listing(
-            call.core,
-            call.actor,
-            kind,
-            namespace=call.text("author") or None,
-            search=" ".join(call.words("search")),
-            tags=_wanted_tags(call),
-            parameters=_wanted_size(call),
-            gated=call.flag("gated") if call.text("gated") else None,
-            sort=_sort(call),
-            after=call.text("cursor") or None,
-            limit=max(1, limit),
+            call.core, call.actor, wanted, sort=sort, after=cursor, limit=max(1, limit)
         )
     except NotFound:
         return Page([], None)

@@ -38,6 +38,19 @@ async def telemetry(_call: Call) -> None:
 NOT_BUILT = [
     Endpoint("*", _SPACE + f"/{{call:{_SPACE_CALLS}}}", _SPACES, "A Space's run"),
     Endpoint("GET", "/api/spaces/{call:hardware|templates|semantic-search}", _SPACES, "Spaces"),
+    Endpoint("GET", "/api/spaces/zero-gpu/quota", _SPACES, "What is left for a user's Spaces"),
+    Endpoint(
+        "GET",
+        "/api/datasets/{namespace}/{name}/leaderboard",
+        not_built("Models are not evaluated"),
+        "Which models did best with a dataset",
+    ),
+    Endpoint(
+        "POST",
+        "/api/collections/{namespace}/{slug}/resource-group",
+        not_built("Resource groups are not there"),
+        "Who has a collection",
+    ),
     Endpoint("*", "/api/jobs" + _REST, _JOBS, "Jobs"),
     Endpoint("*", "/api/scheduled-jobs" + _REST, _JOBS, "Scheduled jobs"),
     Endpoint("*", "/api/buckets" + _REST, _BUCKETS, "Buckets"),
