@@ -130,7 +130,9 @@ class Door:
 
     def knock(self, api: Api, **names: str) -> Reply:
         """The call with all that it could want."""
-        body = None if self.reads else BODY
+        body: object = None if self.reads else BODY
+        if self.endpoint.path.endswith("/tags/{category}"):
+            body = ["evil"]
         if self.endpoint.path.endswith("/user-access-request/handle"):
             body = {**BODY, "status": "accepted"}
         if self.endpoint.path.endswith("/upload_file"):
