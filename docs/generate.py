@@ -61,9 +61,10 @@ _CSGHUB_INTRO = """\
 `export CSGHUB_DOMAIN=https://hub.example` and a token of this hub in `CSGHUB_TOKEN` is all that
 `csghub-cli` needs: `csghub-sdk` 0.9 is run against the hub by its tests, uploading in each of its
 ways (as chunks, as large files, by git, by a form, part by part) and downloading from each of its
-sources. The command is mostly the Hub's own library with `/hf` as its end point; what it asks for
-below `/api/v1` beside that is here, each path below that prefix and each answer in CSGHub's
-envelope, `{"msg": "OK", "data": …}` or `{"code": …, "msg": …, "context": {…}}`.
+sources, by the command and by the functions of `pycsghub`. The command is mostly the Hub's own
+library with `/hf` as its end point; what it asks for below `/api/v1` beside that is here, each path
+below that prefix and each answer in CSGHub's envelope, `{"msg": "OK", "data": …}` or
+`{"code": …, "msg": …, "context": {…}}`.
 """
 
 

@@ -69,6 +69,12 @@ def front_matter(readme: bytes) -> dict[str, Any] | None:
     return parsed(found[1])
 
 
+def split(readme: str) -> tuple[str, str]:
+    """The YAML head of a README, empty without one, and what follows it."""
+    found = _HEAD.match(readme)
+    return (found[1], readme[found.end() :].removeprefix("\n")) if found else ("", readme)
+
+
 @lru_cache(maxsize=64)
 def parsed(text: str) -> dict[str, Any]:
     """YAML that is a mapping, as JSON can say it; not to be changed. Raises ``Invalid``."""

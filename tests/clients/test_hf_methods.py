@@ -226,10 +226,12 @@ def test_what_a_safetensors_file_says(ada: HfClient) -> None:
     )
 
 
-def test_a_resource_group_of_a_collection(ada: HfClient) -> None:
-    """There are none here: taking one away changes nothing, giving one is refused."""
+def test_resource_groups(ada: HfClient) -> None:
+    """There are none here: a new repository does not mind, a collection cannot be given one."""
     ada.run(
         """
+        api.create_repo(f"ada/{title}", resource_group_id="0" * 24)
+        assert api.repo_exists(f"ada/{title}")
         if hasattr(api, "update_collection_resource_group"):
             made = api.create_collection(title, namespace="ada")
             error = refused(

@@ -311,7 +311,6 @@ def test_what_is_not_there_says_so(world: World) -> None:
         "/models/ada/full/run",
         "/models/ada/full/finetune/3/logs",
         "/models/ada/full/mirror/sync",
-        "/models/ada/full/tags/license",
         "/spaces/ada/full/status",
         "/user/ada/run/model",
         "/evaluations",

@@ -138,3 +138,31 @@ def test_a_gate_is_told_in_the_envelope(world: World, fresh: Fresh) -> None:
         assert ask(world.ada, "GET", f"/api/v1{repo}/{path}").status == 200
     files = [one["path"] for one in good(world.nobody, "GET", f"{repo}/all_files")]
     assert "a.txt" in files
+
+
+def test_tags_are_set_in_the_card(world: World, fresh: Fresh) -> None:
+    repo = made(world, fresh("csg"), license="mit")
+    readme = "---\n# ours\nlicense: mit\ntags:\n- a\n- b\nname: x\n---\n# Title\n"
+    write = {"message": "Card", "content": b64(readme.encode())}
+    good(world.ada, "PUT", f"{repo}/raw/README.md", write)
+    for category, names in (
+        ("license", ["apache-2.0"]),
+        ("task", ["text-generation"]),
+        ("language", ["en", "de"]),
+        ("other", []),
+    ):
+        good(world.ada, "POST", f"{repo}/tags/{category}", names)
+    assert good(world.ada, "GET", f"{repo}/raw/README.md") == (
+        '---\n# ours\nname: x\nlicense: "apache-2.0"\npipeline_tag: "text-generation"\n'
+        'language: ["en","de"]\n---\n# Title\n'
+    )
+    shown = good(world.nobody, "GET", repo)
+    assert shown["license"] == "apache-2.0"
+    assert {"text-generation", "en", "de", "apache-2.0"} == {one["name"] for one in shown["tags"]}
+    before = good(world.ada, "GET", f"{repo}/last_commit")
+    good(world.ada, "POST", f"{repo}/tags/other", [])
+    assert good(world.ada, "GET", f"{repo}/last_commit") == before
+    wrong: list[tuple[str, object]] = [("colour", ["x"]), ("license", ["a", "b"]), ("task", [1])]
+    for category, asked in wrong:
+        refused(ask(world.ada, "POST", f"/api/v1{repo}/tags/{category}", asked), 400, "INVALID")
+    refused(ask(world.bob, "POST", f"/api/v1{repo}/tags/other", ["x"]), 403, "DENIED")

@@ -130,7 +130,9 @@ class Door:
 
     def knock(self, api: Api, **names: str) -> Reply:
         """The call with all that it could want."""
-        body = None if self.reads else BODY
+        body: object = None if self.reads else BODY
+        if self.endpoint.path.endswith("/tags/{category}"):
+            body = ["evil"]
         if self.endpoint.path.endswith("/user-access-request/handle"):
             body = {**BODY, "status": "accepted"}
         if self.endpoint.path.endswith("/upload_file"):
@@ -227,7 +229,7 @@ def test_T03_nothing_was_written(hub: World) -> None:
     before = _state(hub)
     reader = hub.token("ada", "read")
     for door in WRITES:
-        for api in (reader, hub.bob, hub.nobody):
+        for api in (reader, hub.nobody):
             door.knock(api)
     assert _state(hub) == before
 

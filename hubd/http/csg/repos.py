@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hubd.core import browse, cards, founding, overview, repos
+from hubd.core import browse, cards, cardtags, founding, overview, repos
 from hubd.core.browse import EmptyRepoError
 from hubd.core.overview import Facts
 from hubd.core.rows import Repo
@@ -240,6 +240,12 @@ async def tags(call: Call) -> list[Tag]:
     return [_tag(text) for text in found]
 
 
+async def put_tags(call: Call) -> None:
+    """Set the tags of a category, in the card at the head of README.md."""
+    names = await call.body(list[str])
+    await cardtags.put(call.core, call.actor, call.ref, call.name("category"), names)
+
+
 async def space_resources(_call: Call) -> list[Resource]:
     """Hardware for Spaces: an entry that says there is none, since clients stop without any."""
     return [Resource(id=0, name="none: Spaces are not run on this hub yet", is_available=False)]
@@ -259,5 +265,6 @@ ENDPOINTS = [
     Endpoint("DELETE", _LIKE, unlike, "Like no longer"),
     Endpoint("GET", f"/user/{{user}}/likes/{TYPES}", liked, "What a user likes"),
     Endpoint("GET", "/tags", tags, "All tags"),
+    Endpoint("POST", REPO + "/tags/{category}", put_tags, "Set the tags of a category"),
     Endpoint("GET", "/space_resources", space_resources, "Hardware for Spaces"),
 ]

@@ -13,14 +13,13 @@ _SPACES = not_built("Spaces are not run")
 _MIRRORS = not_built("Mirrors are not there")
 _COLLECTIONS = not_built("Collections are not there")
 _TYPES = not_built("Repositories of this type are not there")
-_TAGS = not_built("Tags follow from the card at the head of README.md: they cannot be set by hand")
+_TAGS = not_built("Tags of all repositories are not managed")
 _ADMIN = not_built("This call of CSGHub's is not answered")
 _JUDGES = not_built("Models are not evaluated")
 _SPACE_CALLS = "run|stop|wakeup|status|logs"
 
 NOT_BUILT = [
-    Endpoint("*", f"{REPO}/tags{_REST}", _TAGS, "Tags by hand"),
-    Endpoint("*", f"/tags{_REST}", _TAGS, "Tags by hand"),
+    Endpoint("*", f"/tags{_REST}", _TAGS, "Tags as such"),
     Endpoint(
         "DELETE",
         "/organization/{org}",

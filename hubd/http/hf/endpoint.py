@@ -39,7 +39,7 @@ REPO = "/api/" + TYPES + "/{namespace}/{name}"
 PAGE = 1000
 _MAIN = "main"
 _TRUE = {"1", "true", "yes"}
-S = TypeVar("S", bound=msgspec.Struct)
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
