@@ -118,3 +118,31 @@ def test_a_line_of_a_file_that_went_is_gone() -> None:
     diff = _diff(("-", 1, None), status="deleted")
     assert carried(diff, Spot("new", "a", 1)) is None
     assert carried(diff, Spot("new", "other", 3)) == Spot("new", "other", 3)
+
+
+def test_a_branch_that_needs_approvals_moves_by_approved_merges_only(world: World) -> None:
+    repo, work = pulled(world)
+    ada, bob = api(world, "ada"), api(world, "bob")
+    rule = {"pattern": "main", "approvals": 1}
+    ok(ada.post(here(repo, "/rules"), rule), 201)
+    assert ada.post(here(repo, "/rules"), rule | {"kind": "tag"}).status == 400
+    merge, reviews = here(repo, "/discussions/1/merge"), here(repo, "/discussions/1/reviews")
+    done = work.push(repo.http, "HEAD:main")
+    assert done.returncode != 0
+    assert b"takes merges of approved pull requests only" in done.stderr
+    assert ada.post(merge, {}).status == 422
+    approval = {"verdict": "approve", "head_commit": head(world, repo)}
+    ok(bob.post(reviews, approval), 201)
+    # A reader's approval does not count, that of who may push does; only for what was seen.
+    assert ada.post(merge, {}).status == 422
+    world.op("repo.grant", repo=repo.name, user="bob", role="write")
+    work.commit({"more.txt": "more\n"})
+    assert work.push(repo.http, "HEAD:refs/pr/1").returncode == 0
+    assert ada.post(merge, {}).status == 422
+    approval = {"verdict": "approve", "head_commit": head(world, repo)}
+    refusal = approval | {"verdict": "request_changes", "body": "No."}
+    ok(bob.post(reviews, refusal), 201)
+    assert b"bob asked for changes" in ada.post(merge, {}).body
+    ok(bob.post(reviews, approval), 201)
+    ok(ada.post(merge, {}))
+    assert work.push(repo.http, "HEAD:refs/heads/other").returncode == 0

@@ -134,6 +134,11 @@ def test_a_pull_request_is_reviewed_line_by_line(world: World, ada: Browser) -> 
     verdict = bob.submit(changes, {"head": head, "action": "request_changes", "body": "Not yet"})
     assert "asked for changes of" in verdict.text
     assert "approved" in bob.submit(changes, {"head": head, "action": "approve"}).text
+    assert "It can be merged" in ada.get(one).text
+    rule = {"pattern": "main", "kind": "branch", "push_role": "write", "approvals": "2"}
+    assert "2 approvals only" in ada.submit(f"/{repo.path}/settings/rules", rule).text
+    assert "waits for approvals: 0 of 2" in ada.get(one).text
+    assert "waits for approvals" in ada.submit(one, {"action": "merge", "how": "merge"}).text
 
 
 def test_a_conflict_is_shown(world: World, ada: Browser) -> None:
