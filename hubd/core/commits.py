@@ -253,12 +253,14 @@ async def push_moves(
     moves: Sequence[Move],
     options: Sequence[str],
     pack: Pack | None = None,
+    *,
+    merging: tuple[int, str] | None = None,
 ) -> None:
     """Feed ``receive-pack`` and turn its report into an error or nothing.
 
     Returns when the record is committed, so that who is told "done" can rely on it.
     """
-    async with push.receive(core, reading, "", stateless=True) as running:
+    async with push.receive(core, reading, "", stateless=True, merging=merging) as running:
         report = await send(running.child, push_request(moves, options, pack))
         await running.child.wait()
     if not report.ok:

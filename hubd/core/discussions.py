@@ -110,10 +110,9 @@ def comments(events: Sequence[Event]) -> list[Event]:
 async def comment(core: Core, actor: Actor, ref: RepoRef, num: int, body: str) -> Event:
     """Say something; in a locked discussion only those may who moderate."""
     found, discussion = await look(core, actor, ref, num, RepoAction.DISCUSS)
-    if discussion.locked and found.role < Role.WRITE:
-        raise Denied("This discussion is locked.")
+    require_voice(found, discussion)
     body = check_body(body)
-    return await _record(core, actor, discussion, discussions.COMMENT, body=body)
+    return await record(core, actor, discussion, discussions.COMMENT, body=body)
 
 
 async def edit_comment(
@@ -146,7 +145,7 @@ async def rename(core: Core, actor: Actor, ref: RepoRef, num: int, title: str) -
     _require_own_or_moderator(actor, found, discussion.author_id, "rename this discussion")
     title = check_title(title)
     data = {"from": discussion.title, "to": title}
-    return await _record(core, actor, discussion, discussions.TITLE, data=data, title=title)
+    return await record(core, actor, discussion, discussions.TITLE, data=data, title=title)
 
 
 async def set_status(
@@ -163,7 +162,7 @@ async def set_status(
         raise Conflict(f"This discussion is {status} already.")
     body = check_body(body, may_be_empty=True)
     data = {"status": status}
-    return await _record(
+    return await record(
         core, actor, discussion, discussions.STATUS, body=body, data=data, status=status
     )
 
@@ -172,17 +171,17 @@ async def set_pinned(core: Core, actor: Actor, ref: RepoRef, num: int, *, pinned
     """Keep at the top of the list, or not."""
     _, discussion = await look(core, actor, ref, num, RepoAction.MODERATE)
     data = {"pinned": pinned}
-    return await _record(core, actor, discussion, discussions.PIN, data=data, pinned=pinned)
+    return await record(core, actor, discussion, discussions.PIN, data=data, pinned=pinned)
 
 
 async def set_locked(core: Core, actor: Actor, ref: RepoRef, num: int, *, locked: bool) -> Event:
     """Let only moderators comment, or everybody again."""
     _, discussion = await look(core, actor, ref, num, RepoAction.MODERATE)
     data = {"locked": locked}
-    return await _record(core, actor, discussion, discussions.LOCK, data=data, locked=locked)
+    return await record(core, actor, discussion, discussions.LOCK, data=data, locked=locked)
 
 
-async def _record(
+async def record(
     core: Core,
     actor: Actor,
     discussion: Discussion,
@@ -217,6 +216,12 @@ async def _comment(core: Core, discussion: Discussion, event_id: int) -> Event:
 def _require_own_or_moderator(actor: Actor, found: Found, author_id: int, doing: str) -> None:
     if actor.user_id != author_id and found.role < Role.WRITE:
         raise Denied(f"You may not {doing}.", hint="Ask its author or who may push here.")
+
+
+def require_voice(found: Found, discussion: Discussion) -> None:
+    """Raise ``Denied`` for whom the discussion is locked."""
+    if discussion.locked and found.role < Role.WRITE:
+        raise Denied("This discussion is locked.")
 
 
 def account(actor: Actor) -> int:

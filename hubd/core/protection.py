@@ -13,6 +13,8 @@ from hubd.store.engine import Connection
 from hubd.store.rules import RefRule
 from hubd.types import Actor, RepoAction, RepoRef, Role
 
+MAX_APPROVALS = 10
+
 
 async def listing(core: Core, actor: Actor, ref: RepoRef) -> Sequence[RefRule]:
     """The rules in force, the default branch's own included."""
@@ -35,12 +37,18 @@ async def add(
     push_role: Role = Role.WRITE,
     allow_force: bool = False,
     allow_delete: bool = False,
+    approvals: int = 0,
 ) -> RefRule:
-    """Protect the branches or tags that match a shell pattern (``release/*``)."""
+    """Protect the branches or tags that match a shell pattern (``release/*``).
+
+    Branches that need ``approvals`` move by merges of pull requests with so many of them only.
+    """
     if kind not in {"branch", "tag"}:
         raise Invalid("A rule is for a branch or a tag.")
     if not pattern or len(pattern) > MAX_REF_BYTES or not pattern.isprintable():
         raise Invalid("The pattern must be a branch or tag name; * and ? stand for anything.")
+    if not 0 <= approvals <= (MAX_APPROVALS if kind == "branch" else 0):
+        raise Invalid(f"A branch needs 0 to {MAX_APPROVALS} approvals, a tag none.")
     found = await repos.find(core, actor, ref, RepoAction.MANAGE_SETTINGS)
 
     async def work(conn: Connection) -> int:
@@ -52,6 +60,7 @@ async def add(
             push_role=max(push_role, Role.WRITE),
             allow_force=allow_force,
             allow_delete=allow_delete,
+            approvals=approvals,
         )
         details = {"pattern": pattern, "kind": kind, "role": push_role.label}
         await audit.add(conn, actor, "rule.add", found.repo.ref.path, details)

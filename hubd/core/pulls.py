@@ -16,7 +16,9 @@ from hubd.git import merge as git_merge
 from hubd.git.diff import Diff
 from hubd.git.log import CommitInfo
 from hubd.git.push import RefMove
+from hubd.hooks.checks import approvals
 from hubd.store import discussions as table
+from hubd.store import queries, rules
 from hubd.store.discussions import Discussion
 from hubd.store.engine import Connection
 from hubd.types import Actor, RefName, RepoAction, RepoRef
@@ -39,11 +41,12 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Where a pull request stands, and the paths in conflict with its target."""
+    """Where a pull request stands, the paths in conflict with its target, and what it waits for."""
 
     head_oid: str
     has_commits: bool
     conflicts: tuple[str, ...]
+    waits: str | None
 
 
 async def open_pull(
@@ -128,7 +131,11 @@ async def outlook(core: Core, found: Found, pull: Discussion) -> Outlook:
     conflicts: tuple[str, ...] = ()
     if pull.is_live and has_commits:
         conflicts = await _conflicts(core, found, base, head)
-    return Outlook(head, has_commits, conflicts)
+    async with core.store.read() as conn:
+        needed = approvals.required(await rules.for_repo(conn, found.repo.id), pull.base)
+        given = await queries.verdicts(conn, pull.id) if needed else []
+    waits = approvals.missing(given, needed, head) if needed else None
+    return Outlook(head, has_commits, conflicts, waits)
 
 
 async def _conflicts(core: Core, found: Found, base: str, head: str) -> tuple[str, ...]:
@@ -181,7 +188,8 @@ async def merge(
                 f"It conflicts with {pull.base.removeprefix('refs/heads/')} in {named}.",
                 hint="Merge the branch into the pull request and solve the conflicts.",
             )
-        await commits.push_moves(core, reading, [RefMove(pull.base, base, pack.oid)], options, pack)
+        move = RefMove(pull.base, base, pack.oid)
+        await commits.push_moves(core, reading, [move], options, pack, merging=(num, head))
         return await _merged(core, actor, pull, pack.oid)
 
 

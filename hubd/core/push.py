@@ -81,13 +81,21 @@ class Push:
 
 @asynccontextmanager
 async def receive(
-    core: Core, reading: Reading, protocol: str, *, stateless: bool
+    core: Core,
+    reading: Reading,
+    protocol: str,
+    *,
+    stateless: bool,
+    merging: tuple[int, str] | None = None,
 ) -> AsyncIterator[Push]:
-    """Run ``receive-pack`` with its hooks answered; settles the record however it ends."""
+    """Run ``receive-pack`` with its hooks answered; settles the record however it ends.
+
+    ``merging``: the hub merges this pull request, up to this commit of it.
+    """
     async with core.limits.push():
         lock = await asyncio.to_thread(share_lock, reading.path)
         channel = HookChannel()
-        session = PushSession(actor=reading.actor, repo=reading.repo, path=reading.path)
+        session = PushSession(reading.actor, reading.repo, reading.path, merging=merging)
         started = time.monotonic()
         try:
             child = await core.git.receive_pack(

@@ -65,6 +65,8 @@ class PushContext:
     env: Mapping[str, str]
     quarantine: Path | None
     batch: Batch
+    # The pull request that the hub merges by this push, and the commit of it that is merged.
+    merging: tuple[int, str] | None = None
     _few: list[ObjectFacts] | None = None
     _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ancestry: dict[tuple[str, str], bool] = field(default_factory=dict)

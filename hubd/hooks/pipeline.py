@@ -49,6 +49,7 @@ class PushSession:
     path: Path
     process_group: int = 0
     process_started: float = 0.0
+    merging: tuple[int, str] | None = None
     options: tuple[str, ...] = ()
     push_id: int | None = None
     # The verdict is "go on": from here on git may move refs.
@@ -208,6 +209,7 @@ class Pipeline:
                 env=env,
                 quarantine=Path(quarantine) if quarantine else None,
                 batch=batch,
+                merging=session.merging,
             )
             said = await asyncio.gather(*(check.run(ctx) for check in CHECKS))
             return [finding for findings in said for finding in findings]

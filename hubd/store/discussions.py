@@ -18,6 +18,7 @@ _ns = schema.namespaces
 
 OPEN, CLOSED, MERGED, DRAFT = "open", "closed", "merged", "draft"
 COMMENT, STATUS, TITLE, PUSH, PIN, LOCK = "comment", "status", "title", "push", "pin", "lock"
+REVIEW = "review"
 _LIVE = (OPEN, DRAFT)
 _MAX_WORDS = 8
 
@@ -53,7 +54,11 @@ class Discussion(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened; ``body`` is the Markdown of a comment, ``data`` depends on kind."""
+    """Something that happened; ``body`` is the Markdown of a comment, ``data`` depends on kind.
+
+    A comment on a line of a difference has ``side``, ``path``, ``line`` and the side's ``commit``;
+    a review its ``verdict`` and the ``commit`` that was looked at.
+    """
 
     id: int
     kind: str

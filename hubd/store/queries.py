@@ -82,7 +82,7 @@ async def account_by_key(conn: Connection, fingerprint: str) -> tuple[Key, User 
     return key, None if key.user_id is None else prefixed(User, row, "u_")
 
 
-def role_column(user_id: int | sa.BindParameter[int]) -> sa.ColumnElement[int]:
+def role_column(user_id: int | sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     """An account's own role on a row of ``repos``: owner, member or collaborator, the highest."""
     member = (
         sa.select(schema.org_members.c.role)
@@ -402,3 +402,35 @@ async def repos_with_objects(conn: Connection, oids: Collection[str]) -> dict[st
     for row in await conn.execute(query):
         found.setdefault(str(row.oid), []).append(prefixed(Repo, row, "r_").ref.path)
     return found
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What somebody said last of a pull request's commits up to one, and their role now."""
+
+    author: str
+    verdict: str
+    commit: str
+    role: Role
+
+
+async def verdicts(conn: Connection, discussion_id: int) -> Sequence[Verdict]:
+    """The last verdict of each person, oldest first; the hub's administrators have own roles."""
+    said, talks = schema.discussion_events, schema.discussions
+    last = (
+        sa.select(sa.func.max(said.c.id))
+        .where(said.c.discussion_id == discussion_id, said.c.kind == "review")
+        .group_by(said.c.author_id)
+    )
+    query = (
+        sa.select(_ns.c.name.label("author"), said.c.data, role_column(said.c.author_id))
+        .select_from(said)
+        .join(talks, talks.c.id == said.c.discussion_id)
+        .join(_repos, _repos.c.id == talks.c.repo_id)
+        .join(_ns, _ns.c.id == said.c.author_id)
+        .where(said.c.id.in_(last))
+        .order_by(said.c.id)
+    )
+    rows = await conn.execute(query)
+    return [
+        Verdict(author, data["verdict"], data["commit"], Role(role)) for author, data, role in rows
+    ]

@@ -26,12 +26,13 @@ class RefRule(msgspec.Struct, frozen=True):
     push_role: Role
     allow_force: bool
     allow_delete: bool
+    approvals: int
     created_at: float
 
     @classmethod
     def for_default_branch(cls, repo_id: int, branch: str) -> RefRule:
         """The rule a default branch has without being told."""
-        return cls(0, repo_id, branch, "branch", Role.WRITE, False, False, 0.0)
+        return cls(0, repo_id, branch, "branch", Role.WRITE, False, False, 0, 0.0)
 
 
 _FOR_REPO = (
@@ -55,6 +56,7 @@ async def add(
     push_role: Role,
     allow_force: bool,
     allow_delete: bool,
+    approvals: int,
 ) -> int:
     """A new rule; raises ``Conflict`` if the pattern has one."""
     if any(r.pattern == pattern and r.kind == kind for r in await for_repo(conn, repo_id)):
@@ -68,6 +70,7 @@ async def add(
                 push_role=push_role.value,
                 allow_force=allow_force,
                 allow_delete=allow_delete,
+                approvals=approvals,
                 created_at=now(),
             )
         )

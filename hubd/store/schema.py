@@ -161,6 +161,7 @@ ref_rules = sa.Table(
     sa.Column("push_role", sa.SmallInteger, nullable=False),
     sa.Column("allow_force", sa.Boolean, nullable=False),
     sa.Column("allow_delete", sa.Boolean, nullable=False),
+    sa.Column("approvals", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("created_at", _Time, nullable=False),
     sa.UniqueConstraint("repo_id", "kind", "pattern"),
 )

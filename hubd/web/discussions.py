@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from hubd.core import discussions, pulls
+from hubd.core import discussions, pulls, reviews
 from hubd.core.context import Core
 from hubd.core.rows import Discussion, Event
 from hubd.errors import HubError, Invalid, NotFound
@@ -174,11 +174,17 @@ async def _rendered(place: Place, text: str) -> Document:
 
 
 async def changes(place: Place) -> web.StreamResponse:
-    """The commits of a pull request and their difference."""
-    visit, num = place.visit, _number(place)
-    where = (visit.core, visit.actor, place.ref, num)
+    """The commits of a pull request and their difference, with what is said about its lines."""
+    return await _changes(place)
+
+
+async def _changes(
+    place: Place, error: HubError | None = None, preview: Document | None = None
+) -> web.Response:
+    visit, where = place.visit, _where(place)
     _, one, _ = await discussions.show(*where)
     found = await pulls.changes(*where)
+    said = await reviews.line_comments(*where, found)
     return place.show(
         "pull_changes.html",
         "discussions",
@@ -188,7 +194,38 @@ async def changes(place: Place) -> web.StreamResponse:
         diff=found.diff,
         base_oid=found.merge_base,
         head_oid=found.head_oid,
+        threads={spot: await _story(place, events) for spot, events in said.at.items()},
+        outdated=await _story(place, said.outdated),
+        preview=preview,
+        spot_of=reviews.Spot,
+        # The line whose form is open.
+        writing=_spot(visit.form if visit.text("line") else visit.request.query),
+        **(problem(error) if error else {}),
     )
+
+
+def _spot(fields: Mapping[str, str]) -> reviews.Spot:
+    return reviews.Spot(
+        fields.get("side", ""), fields.get("path", ""), whole(fields.get("line", ""))
+    )
+
+
+async def comment_line(place: Place) -> web.StreamResponse:
+    """Say something about a line, or give a verdict; a refusal keeps what was typed."""
+    visit, body = place.visit, place.visit.form.get("body", "")
+    where, head = _where(place), visit.text("head")
+    if visit.text("action") == "preview":
+        return await _changes(place, preview=await _rendered(place, body))
+    try:
+        if visit.text("line"):
+            event = await reviews.comment_line(*where, head, _spot(visit.form), body)
+            target = place.links.discussion(where[3], "changes")
+        else:
+            event = await reviews.review(*where, visit.text("action"), head, body)
+            target = place.links.discussion(where[3])
+    except HubError as error:
+        return await _changes(place, error)
+    return visit.go(f"{target}#event-{event.id}")
 
 
 def _number(place: Place) -> int:

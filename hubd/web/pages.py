@@ -146,6 +146,7 @@ def _add_discussions(app: web.Application) -> None:
     _add(app, "GET", one, repo_page(discussions.show))
     _add(app, "POST", one, repo_page(discussions.change), sign_in=True)
     _add(app, "GET", f"{one}/changes", repo_page(discussions.changes))
+    _add(app, "POST", f"{one}/changes", repo_page(discussions.comment_line), sign_in=True)
 
 
 async def _favicon(request: web.Request) -> web.Response:

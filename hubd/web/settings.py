@@ -137,6 +137,7 @@ async def _rules(place: Place) -> tuple[RepoRef, str]:
         push_role=Role.parse(visit.text("push_role")),
         allow_force=visit.checked("allow_force"),
         allow_delete=visit.checked("allow_delete"),
+        approvals=number(visit, "approvals") if visit.text("approvals") else 0,
     )
     return place.ref, "saved"
 

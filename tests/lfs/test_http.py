@@ -104,6 +104,7 @@ def test_a_known_object_under_a_wrong_size_is_refused(world: World) -> None:
         {"oid": "A" * 64, "size": 1},
         {"oid": "g" * 64, "size": 1},
         {"oid": "../" * 21 + "a", "size": 1},
+        {"oid": "sha1:" + "a" * 59, "size": 1},
         {"oid": None, "size": 1},
         {"size": 1},
         {"oid": "a" * 64},

@@ -21,21 +21,19 @@ class CommandLines:
     """Every command line and environment below the daemon, sampled while things happen."""
 
     def __init__(self, pid: int) -> None:
-        self.seen = b""
+        self.seen = _read(pid, "cmdline")
         self._pid = pid
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
+        own = _read(self._pid, "cmdline")
         while not self._end.is_set():
-            for pid in (self._pid, *descendants(self._pid)):
-                for name in ("cmdline", "environ"):
-                    try:
-                        data = Path(f"/proc/{pid}/{name}").read_bytes()
-                    except OSError:
-                        continue
-                    if not (pid == self._pid and name == "environ"):
-                        self.seen += data if data not in self.seen else b""
+            for pid in descendants(self._pid):
+                # In this order: a child that is still the daemon, before its exec, is no leak.
+                line, environ = _read(pid, "cmdline"), _read(pid, "environ")
+                for data in () if line == own else (line, environ):
+                    self.seen += data if data not in self.seen else b""
             self._end.wait(0.01)
 
     def __enter__(self) -> Self:
@@ -45,6 +43,13 @@ class CommandLines:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture

@@ -150,9 +150,11 @@ _DOORS = [
     "/{repo}/edit/main/{file}",
     "/{repo}/blob/main/{file}",
     "/{repo}/commit/{first}",
+    "/{repo}/compare?base={first}&head=main",
     "/{repo}/discussions/1",
+    "/{repo}/discussions/1/changes",
 ]
-_SHOWN = re.compile(r"/[^/]+/[^/]+/(blob|commit|discussions|edit)\b.*")
+_SHOWN = re.compile(r"/[^/]+/[^/]+/(blob|commit|compare|discussions|edit)\b.*")
 
 
 @pytest.mark.parametrize("door", _DOORS)

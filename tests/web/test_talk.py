@@ -103,6 +103,44 @@ def test_a_pull_request_is_opened_looked_at_and_merged(world: World, ada: Browse
     assert ada.submit(one, {"action": "close"}).status == 409
 
 
+def test_a_pull_request_is_reviewed_line_by_line(world: World, ada: Browser) -> None:
+    repo = _with_branches(world)
+    form = {"pull": "1", "base": "main", "head": "feature", "title": "Bring it", "body": ""}
+    one = ada.submit(f"/{repo.path}/discussions/new?pull=1", form).path
+    bob, changes = sign_in(world, "bob"), f"{one}/changes"
+    page = bob.get(f"{changes}?side=new&path=new.txt&line=1")
+    head = page.text.split('name="head" value="')[1].split('"')[0]
+    said = {
+        "head": head,
+        "side": "new",
+        "path": "new.txt",
+        "line": "1",
+        "body": "*Why* <b>this</b>?",
+    }
+    preview = bob.submit(changes, {**said, "action": "preview"})
+    assert "<em>Why</em>" in preview.text
+    assert "*Why*" in preview.text
+    assert "<em>Why</em>" not in bob.get(changes).text
+    made = bob.submit(changes, {**said, "action": "comment"})
+    assert "<em>Why</em>" in made.text
+    refused = bob.submit(changes, {**said, "head": "0" * 40, "body": "kept words"})
+    assert refused.status == 409
+    assert "kept words" in refused.text
+    talk = ada.get(one).text
+    assert "On new line 1 of" in talk
+    assert 'id="review"' not in ada.get(changes).text
+    empty = bob.submit(changes, {"head": head, "action": "request_changes", "body": ""})
+    assert empty.status == 400
+    verdict = bob.submit(changes, {"head": head, "action": "request_changes", "body": "Not yet"})
+    assert "asked for changes of" in verdict.text
+    assert "approved" in bob.submit(changes, {"head": head, "action": "approve"}).text
+    assert "It can be merged" in ada.get(one).text
+    rule = {"pattern": "main", "kind": "branch", "push_role": "write", "approvals": "2"}
+    assert "2 approvals only" in ada.submit(f"/{repo.path}/settings/rules", rule).text
+    assert "waits for approvals: 0 of 2" in ada.get(one).text
+    assert "waits for approvals" in ada.submit(one, {"action": "merge", "how": "merge"}).text
+
+
 def test_a_conflict_is_shown(world: World, ada: Browser) -> None:
     repo = _with_branches(world)
     home = f"/{repo.path}"

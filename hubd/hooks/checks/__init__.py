@@ -1,5 +1,6 @@
 """The checks of a push, in the order in which people read their findings."""
 
+from hubd.hooks.checks.approvals import Approvals
 from hubd.hooks.checks.lfs_locks import LfsLocks
 from hubd.hooks.checks.lfs_pointers import LfsPointers
 from hubd.hooks.checks.object_size import ObjectSize
@@ -13,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     RefNames(),
     ProtectedRefs(),
     PullRequests(),
+    Approvals(),
     LfsLocks(),
     ObjectSize(),
     LfsPointers(),

@@ -21,7 +21,7 @@ class ProtectedRefs:
         """A finding per update and broken rule."""
         findings: list[Finding] = []
         for update in ctx.updates:
-            rules = [rule for rule in ctx.rules if _matches(rule, update.ref)]
+            rules = [rule for rule in ctx.rules if matches(rule, update.ref)]
             default = update.ref == f"refs/heads/{ctx.repo.default_branch}"
             if default and not any(_is_exact(rule, update.ref) for rule in rules):
                 rules.append(_default_rule(ctx))
@@ -56,7 +56,8 @@ class ProtectedRefs:
         return Finding(Level.REFUSE, self.name, message, fix)
 
 
-def _matches(rule: RefRule, ref: str) -> bool:
+def matches(rule: RefRule, ref: str) -> bool:
+    """Whether a rule is for a ref."""
     prefix = _PREFIX[rule.kind]
     # Folded on both sides: a twin in another case must not slip past a rule.
     return ref.startswith(prefix) and fnmatchcase(

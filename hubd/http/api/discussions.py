@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from hubd.core import discussions, pulls
+from hubd.core import discussions, pulls, reviews
 from hubd.core.browse import Diff
 from hubd.core.rows import Discussion, Event
 from hubd.http.api.endpoint import REPO, Call, Endpoint, Page
@@ -41,7 +41,7 @@ class EventAnswer(Answer, frozen=True, kw_only=True):
     """Something that happened; ``data`` depends on the kind."""
 
     id: int
-    kind: Literal["comment", "status", "title", "push", "pin", "lock"]
+    kind: Literal["comment", "status", "title", "push", "pin", "lock", "review"]
     author: str
     body: str
     data: dict[str, Any]
@@ -85,6 +85,42 @@ class Comment(Request, frozen=True, kw_only=True):
     """What is said, in Markdown."""
 
     body: Text
+
+
+class Line(Request, frozen=True, kw_only=True):
+    """A line of a pull request's difference, looked at while ``head_commit`` was its last commit.
+
+    ``old`` counts lines that go, ``new`` those that come or stay.
+    """
+
+    head_commit: RevisionText
+    side: Literal["old", "new"] = "new"
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    line: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class LineComment(Line, frozen=True, kw_only=True):
+    """What is said about a line, in Markdown."""
+
+    body: Text
+
+
+class PlacedComment(Answer, frozen=True, kw_only=True):
+    """A comment on a line: where it stands in the present difference; ``outdated``: nowhere."""
+
+    side: Literal["old", "new"]
+    path: str
+    line: int
+    outdated: bool
+    comment: EventAnswer
+
+
+class Review(Request, frozen=True, kw_only=True):
+    """A verdict on the commits up to ``head_commit``; a request for changes says which."""
+
+    verdict: Literal["approve", "request_changes"]
+    head_commit: RevisionText
+    body: Body = ""
 
 
 class Change(Request, frozen=True, kw_only=True):
@@ -209,6 +245,40 @@ async def add_comment(call: Call, body: Comment) -> EventAnswer:
     return _event(await discussions.comment(call.core, call.actor, call.ref, call.num, body.body))
 
 
+async def add_line_comment(call: Call, body: LineComment) -> EventAnswer:
+    """Say something about a line of the difference."""
+    spot = reviews.Spot(body.side, body.path, body.line)
+    where = (call.core, call.actor, call.ref, call.num)
+    return _event(await reviews.comment_line(*where, body.head_commit, spot, body.body))
+
+
+async def list_line_comments(call: Call) -> list[PlacedComment]:
+    """The comments on lines, oldest first; an outdated one keeps the place that it was made at."""
+    where = (call.core, call.actor, call.ref, call.num)
+    found = await reviews.line_comments(*where, await pulls.changes(*where))
+    placed = [(spot, event, False) for spot, events in found.at.items() for event in events]
+    placed += [
+        (reviews.Spot(e.data["side"], e.data["path"], e.data["line"]), e, True)
+        for e in found.outdated
+    ]
+    return [
+        PlacedComment(
+            side=spot.side,  # type: ignore[arg-type]
+            path=spot.path,
+            line=spot.line,
+            outdated=outdated,
+            comment=_event(event),
+        )
+        for spot, event, outdated in sorted(placed, key=lambda one: one[1].id)
+    ]
+
+
+async def add_review(call: Call, body: Review) -> EventAnswer:
+    """Approve a pull request or ask for changes."""
+    where = (call.core, call.actor, call.ref, call.num)
+    return _event(await reviews.review(*where, body.verdict, body.head_commit, body.body))
+
+
 async def get_changes(call: Call) -> ChangesAnswer:
     """What a pull request would bring."""
     found = await pulls.changes(call.core, call.actor, call.ref, call.num)
@@ -239,5 +309,8 @@ ENDPOINTS = [
     Endpoint("PATCH", ONE, change_discussion, "Change a discussion"),
     Endpoint("POST", ONE + "/comments", add_comment, "Comment", status=201),
     Endpoint("GET", ONE + "/changes", get_changes, "Get a pull request's changes"),
+    Endpoint("GET", ONE + "/lines", list_line_comments, "List comments on lines"),
+    Endpoint("POST", ONE + "/lines", add_line_comment, "Comment on a line", status=201),
+    Endpoint("POST", ONE + "/reviews", add_review, "Approve or ask for changes", status=201),
     Endpoint("POST", ONE + "/merge", merge_pull, "Merge a pull request"),
 ]

@@ -31,6 +31,7 @@ class RuleAnswer(Answer, frozen=True, kw_only=True):
     push_role: Literal["write", "admin"]
     allow_force: bool
     allow_delete: bool
+    approvals: int
 
 
 class RuleToAdd(Request, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class RuleToAdd(Request, frozen=True, kw_only=True):
     push_role: Literal["write", "admin"] = "write"
     allow_force: bool = False
     allow_delete: bool = False
+    approvals: Annotated[int, Meta(ge=0, le=protection.MAX_APPROVALS)] = 0
 
 
 def _rule_answer(rule: RefRule) -> RuleAnswer:
@@ -51,6 +53,7 @@ def _rule_answer(rule: RefRule) -> RuleAnswer:
         push_role=rule.push_role.label,  # type: ignore[arg-type]
         allow_force=rule.allow_force,
         allow_delete=rule.allow_delete,
+        approvals=rule.approvals,
     )
 
 
@@ -106,6 +109,7 @@ async def add_rule(call: Call, body: RuleToAdd) -> RuleAnswer:
         push_role=Role.parse(body.push_role),
         allow_force=body.allow_force,
         allow_delete=body.allow_delete,
+        approvals=body.approvals,
     )
     return _rule_answer(rule)
 
