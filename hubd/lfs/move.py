@@ -64,13 +64,15 @@ async def move(lfs: Lfs, to: str, say: Say = lambda _: None) -> Moved:
         copied = await migrate(source, moving.target, _teller(say), alone=_alone(lfs))
         total.blobs += copied.blobs
         total.size += copied.size
+        total.damaged = copied.damaged
         if not copied.blobs:
             break
-    is_done = not copied.damaged
+    total.there = copied.there - total.blobs
+    is_done = not total.damaged
     if is_done:
         await asyncio.to_thread(place.write, lfs.config, Place(place.named(lfs.config)))
         moving.finish()
-    return _told(total, copied, is_done=is_done)
+    return _told(total, is_done=is_done)
 
 
 async def _ahead(lfs: Lfs, to: str, say: Say) -> Moved:
@@ -90,12 +92,12 @@ async def _ahead(lfs: Lfs, to: str, say: Say) -> Moved:
         copied = await migrate(lfs.blobs, target, _teller(say), kinds=kinds)
     finally:
         await target.close()
-    return _told(copied, copied, is_done=False)
+    return _told(copied, is_done=False)
 
 
-def _told(total: Copied, last: Copied, *, is_done: bool) -> Moved:
-    damaged = [key.path for key in last.damaged]
-    return Moved(total.blobs, total.size, last.there - total.blobs, damaged, is_done)
+def _told(copied: Copied, *, is_done: bool) -> Moved:
+    damaged = [key.path for key in copied.damaged]
+    return Moved(copied.blobs, copied.size, copied.there, damaged, is_done)
 
 
 def _teller(say: Say) -> Callable[[Copied], None]:
