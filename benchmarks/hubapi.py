@@ -99,6 +99,7 @@ def _resolve(rig: Rig, name: str) -> Figure:
             if method == "GET":
                 await reader.readexactly(len(_FILE))
         writer.close()
+        await writer.wait_closed()
 
     async def all_of_them(number: int) -> None:
         await asyncio.gather(*(one(number) for _ in range(_CONNECTIONS)))

@@ -128,6 +128,8 @@ BODIES: dict[str, object] = {
     "open_pull": {"title": "evil"},
     "change_discussion": {"title": "evil"},
     "add_comment": {"body": "evil"},
+    "add_line_comment": {"head_commit": "main", "path": "README.md", "line": 1, "body": "evil"},
+    "add_review": {"head_commit": "main", "verdict": "approve"},
     "merge_pull": {"how": "squash"},
     "set_repo_quota": {"bytes": None, "objects": None},
     "set_namespace_quota": {"bytes": None, "objects": None},
