@@ -9,41 +9,22 @@ import sqlalchemy as sa
 
 from hubd.store import (
     memory,
-    namespaces,
     queries,
     repos,
     schema,
     schema_social,
     tokens,
-    users,
 )
 from hubd.store.engine import Connection, Store
 from hubd.types import RepoRef, RepoType, Role, Scope, Visibility
+from tests.store.kit import add_user
 
 REF = RepoRef.parse("model", "ada/one")
 
 
-async def _user(store: Store, name: str) -> int:
-    async def work(conn: Connection) -> int:
-        user_id = await namespaces.add(
-            conn, kind="user", name=name, full_name="", default_visibility=Visibility.PUBLIC
-        )
-        await users.add(
-            conn,
-            id=user_id,
-            email=None,
-            password_hash=None,
-            is_admin=False,
-            must_change_password=False,
-        )
-        return user_id
-
-    return await store.write(work)
-
-
 @pytest.fixture
 async def ada(store: Store) -> int:
-    return await _user(store, "ada")
+    return await add_user(store, "ada")
 
 
 @pytest.fixture
@@ -183,7 +164,7 @@ async def test_each_fact_of_a_right_is_seen_at_once(store: Store, ada: int, repo
         assert found is not None
         return found.role
 
-    bob = await _user(store, "bob")
+    bob = await add_user(store, "bob")
     assert (await role(ada), await role(bob)) == (Role.ADMIN, Role.NONE)
     await store.write(lambda conn: repos.set_collaborator(conn, repo, bob, Role.WRITE))
     assert await role(bob) is Role.WRITE

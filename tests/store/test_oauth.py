@@ -8,28 +8,15 @@ import time
 import pytest
 
 from hubd.errors import Conflict
-from hubd.store import namespaces, oauth, queries, tokens, users
+from hubd.store import oauth, queries, tokens
 from hubd.store.engine import Connection, Store
-from hubd.types import Scope, Visibility
+from hubd.types import Scope
+from tests.store.kit import add_user
 
 
 @pytest.fixture
 async def user(store: Store) -> int:
-    async def work(conn: Connection) -> int:
-        user_id = await namespaces.add(
-            conn, kind="user", name="ada", full_name="", default_visibility=Visibility.PUBLIC
-        )
-        await users.add(
-            conn,
-            id=user_id,
-            email=None,
-            password_hash=None,
-            is_admin=False,
-            must_change_password=False,
-        )
-        return user_id
-
-    return await store.write(work)
+    return await add_user(store, "ada")
 
 
 @pytest.fixture
