@@ -93,9 +93,9 @@ class LocalBlobs:
     async def write_part(
         self, handle: str, number: int, offset: int, pieces: AsyncIterator[bytes], size: int
     ) -> Part:
-        """Write at the part's place; a part sent twice overwrites itself."""
+        """Write at the part's place; a part sent twice overwrites itself, the later one wins."""
         path = self._part_path(handle)
-        with self._writers.one_of(handle) as ended:
+        async with self._writers.one_of(handle, number) as ended:
             return await self._write_at(path, number, offset, until(ended, pieces), size)
 
     async def _write_at(

@@ -3,58 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from hubd.errors import Conflict
 
+_ENDED = "This part is being sent again, or its upload is being put together."
+
 
 @dataclass
-class _Open:
-    """The writers of one upload; they stop when it ``ended``."""
+class _Writer:
+    """Who writes a part; stops when ``ended``, and says when it is ``gone``."""
 
-    count: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Writers:
-    """The writers of all uploads, by handle."""
+    """The writers of all uploads, by handle and part."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _Open] = {}
+        self._writers: dict[tuple[str, int], _Writer] = {}
+        self._closing: set[str] = set()
 
-    @contextmanager
-    def one_of(self, handle: str) -> Iterator[asyncio.Event]:
-        """Count as a writer; gives what is set when writing must stop. Raises ``Conflict``."""
-        upload = self._open.setdefault(handle, _Open())
-        if upload.ended.is_set():
-            raise Conflict("This upload is being put together.")
-        upload.count += 1
+    @asynccontextmanager
+    async def one_of(self, handle: str, number: int) -> AsyncIterator[asyncio.Event]:
+        """Be the writer of a part; gives what is set when writing must stop. Raises ``Conflict``.
+
+        Who sends a part again has given up the earlier connection, but what that one still holds
+        would be written over the new bytes: it is ended first.
+        """
+        while (older := self._writers.get((handle, number))) is not None:
+            older.ended.set()
+            await older.gone.wait()
+        if handle in self._closing:
+            raise Conflict(_ENDED)
+        writer = self._writers[handle, number] = _Writer()
         try:
-            yield upload.ended
+            yield writer.ended
         finally:
-            upload.count -= 1
-            if not upload.count:
-                upload.idle.set()
-                if not upload.ended.is_set():
-                    del self._open[handle]
+            del self._writers[handle, number]
+            writer.gone.set()
 
     @asynccontextmanager
     async def none_of(self, handle: str) -> AsyncIterator[None]:
         """Stop the writers, wait until they have, and let no new one in. Raises ``Conflict``."""
-        upload = self._open.setdefault(handle, _Open())
-        if upload.ended.is_set():
-            raise Conflict("This upload is being put together.")
-        upload.ended.set()
+        if handle in self._closing:
+            raise Conflict(_ENDED)
+        self._closing.add(handle)
         try:
-            if upload.count:
-                await upload.idle.wait()
+            writing = [writer for (other, _), writer in self._writers.items() if other == handle]
+            for writer in writing:
+                writer.ended.set()
+            for writer in writing:
+                await writer.gone.wait()
             yield
         finally:
-            # Those that are still leaving know their own entry.
-            del self._open[handle]
+            self._closing.remove(handle)
 
 
 async def until(ended: asyncio.Event, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -70,7 +76,7 @@ async def until(ended: asyncio.Event, pieces: AsyncIterator[bytes]) -> AsyncIter
                     coming.cancel()
                     await asyncio.wait([coming])
             if end.done():
-                raise Conflict("This upload is being put together.")
+                raise Conflict(_ENDED)
             piece = coming.result()
             if not piece:
                 return
