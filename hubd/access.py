@@ -63,6 +63,10 @@ class RepoRule:
 REPO_RULES: Mapping[RepoAction, RepoRule] = {
     RepoAction.READ: RepoRule(Role.READ, Scope.READ),
     RepoAction.FETCH: RepoRule(Role.READ, Scope.READ, behind_gate=True),
+    # Decision 8: a reader brings the objects that his pull request names.
+    RepoAction.UPLOAD: RepoRule(
+        Role.READ, Scope.WRITE, when_archived=False, account=True, behind_gate=True
+    ),
     RepoAction.ASK_ACCESS: RepoRule(Role.READ, Scope.WRITE, account=True),
     RepoAction.ANSWER_REQUESTS: RepoRule(Role.WRITE, Scope.WRITE, account=True),
     RepoAction.PUSH: RepoRule(Role.WRITE, Scope.WRITE, when_archived=False),

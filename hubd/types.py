@@ -156,6 +156,7 @@ class RepoAction(enum.StrEnum):
     READ = "read"
     FETCH = "fetch"
     PUSH = "push"
+    UPLOAD = "upload"
     ASK_ACCESS = "ask_access"
     ANSWER_REQUESTS = "answer_requests"
     DISCUSS = "discuss"

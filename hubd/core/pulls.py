@@ -17,6 +17,7 @@ from hubd.git.diff import Diff
 from hubd.git.log import CommitInfo
 from hubd.git.push import RefMove
 from hubd.hooks.checks import approvals
+from hubd.lfs import quota
 from hubd.store import discussions as table
 from hubd.store import queries, rules
 from hubd.store.discussions import Discussion
@@ -189,6 +190,8 @@ async def merge(
                 hint="Merge the branch into the pull request and solve the conflicts.",
             )
         move = RefMove(pull.base, base, pack.oid)
+        # Before: what does not fit must not be merged.
+        await quota.take_over(core.lfs, found.repo, pull.author_id)
         await commits.push_moves(core, reading, [move], options, pack, merging=(num, head))
         return await _merged(core, actor, pull, pack.oid)
 

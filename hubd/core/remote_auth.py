@@ -31,7 +31,10 @@ async def issue(
     core: Core, actor: Actor, fingerprint: str, ref: RepoRef, *, may_write: bool
 ) -> Granted:
     """A token for the key of this fingerprint, with which the actor signed in."""
-    found = await repos.find(core, actor, ref, RepoAction.PUSH if may_write else RepoAction.FETCH)
+    if may_write:
+        found = await repos.find_for_upload(core, actor, ref)
+    else:
+        found = await repos.find(core, actor, ref, RepoAction.FETCH)
     if not core.origin:
         raise Unavailable("This hub is not reached by HTTP.", hint="Use a newer git-lfs.")
     ticket = KeyTicket(

@@ -12,6 +12,7 @@ from hubd import access
 from hubd.core.context import Core
 from hubd.errors import (
     Conflict,
+    Denied,
     Gated,
     GatedSignIn,
     Invalid,
@@ -42,6 +43,7 @@ DOING = {
     RepoAction.READ: "read this repository",
     RepoAction.FETCH: "read the files of this repository",
     RepoAction.PUSH: "push to this repository",
+    RepoAction.UPLOAD: "upload files to this repository",
     RepoAction.ASK_ACCESS: "ask for access to this repository",
     RepoAction.ANSWER_REQUESTS: "decide who gets the files of this repository",
     RepoAction.DISCUSS: "take part in this repository's discussions",
@@ -99,6 +101,18 @@ async def find(
     if action is RepoAction.FETCH:
         require_files(core, judged)
     return judged
+
+
+async def find_for_upload(core: Core, actor: Actor, ref: RepoRef) -> Found:
+    """For who may push, or may at least open a pull request, which its objects precede."""
+    try:
+        return await find(core, actor, ref, RepoAction.PUSH)
+    except Denied:
+        if not actor.is_signed_in:
+            raise
+    found = await find(core, actor, ref, RepoAction.UPLOAD)
+    require_files(core, found)
+    return found
 
 
 _TOLD = {

@@ -54,7 +54,7 @@ async def objects_batch(request: web.Request, actor: Actor, ref: RepoRef) -> web
         answers = await batch.download(core.lfs, actor, repo, asked.objects)
         bodies = [_rendered(core.lfs, origin, answer) for answer in answers]
         return reply({"transfer": "basic", "hash_algo": "sha256", "objects": bodies})
-    repo = (await repos.find(core, actor, ref, RepoAction.PUSH)).repo
+    repo = (await repos.find_for_upload(core, actor, ref)).repo
     insists = asked.upload_id is not msgspec.UNSET
     by_git = request.headers.get("User-Agent", "").startswith("git-lfs/")
     # Clients of the Hub then send all by Xet, whatever the actions say; an agent of git-lfs by this

@@ -101,7 +101,7 @@ async def verify(request: web.Request, actor: Actor, ref: RepoRef) -> web.Stream
     """Whose locks there are, for somebody who is about to push."""
     asked: VerifyRequest = await parse(request, VerifyRequest)
     core = core_of(request)
-    repo = (await repos.find(core, actor, ref, RepoAction.PUSH)).repo
+    repo = (await repos.find_for_upload(core, actor, ref)).repo
     found = await locks.page(core.lfs, repo, cursor=asked.cursor or "", limit=asked.limit)
     ours = [_rendered(lock) for lock in found.locks if lock.user_id == actor.user_id]
     theirs = [_rendered(lock) for lock in found.locks if lock.user_id != actor.user_id]

@@ -67,8 +67,9 @@ async def _admit(request: web.Request, *, may_write: bool) -> tuple[XetTicket, A
     repo = await repos.by_id(core, ticket.repo_id)
     actor = ticket.actor
     ref = RepoRef(repo.type, repo.namespace, repo.name)
-    action = RepoAction.PUSH if may_write else RepoAction.FETCH
-    return ticket, actor, await repos.find(core, actor, ref, action)
+    if may_write:
+        return ticket, actor, await repos.find_for_upload(core, actor, ref)
+    return ticket, actor, await repos.find(core, actor, ref, RepoAction.FETCH)
 
 
 async def post_xorb(request: web.Request) -> web.StreamResponse:

@@ -147,8 +147,9 @@ async def _adopted(lfs: Lfs, actor: Actor, repo: Repo, missing: dict[str, int]) 
     adopted = await content.adopt(lfs, actor, repo, missing)
     rest = [size for oid, size in missing.items() if oid not in adopted]
     await quota.require_disk(lfs, sum(rest))
+    payer = await quota.payer(lfs, repo, actor.user_id)
     async with lfs.store.read() as conn:
-        await quota.require_room(lfs, conn, repo, sum(rest), len(rest))
+        await quota.require_room(lfs, conn, repo, sum(rest), len(rest), payer=payer)
     return adopted
 
 

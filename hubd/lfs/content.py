@@ -61,14 +61,15 @@ async def adopt(lfs: Lfs, actor: Actor, repo: Repo, wanted: Mapping[str, int]) -
         seen = await objects.readable(conn, access.fetchable(actor), wanted)
         known = {oid: size for oid, size in seen.items() if size == wanted[oid]}
         if known:
-            await quota.require_room(lfs, conn, repo, sum(known.values()), len(known))
-            await objects.link(conn, repo.id, known, actor.user_id)
+            await quota.require_room(lfs, conn, repo, sum(known.values()), len(known), payer=payer)
+            await objects.link(conn, repo.id, known, actor.user_id, payer)
         return known
 
     async with lfs.store.read() as conn:
         if not await objects.readable(conn, access.fetchable(actor), wanted):
             return {}
-    async with quota.one_at_a_time(lfs, repo):
+    payer = await quota.payer(lfs, repo, actor.user_id)
+    async with quota.one_at_a_time(lfs, repo, payer):
         return await lfs.store.write(work)
 
 
@@ -119,11 +120,12 @@ async def record(lfs: Lfs, repo: Repo, user_id: int | None, oid: str, size: int)
 
     async def work(conn: Connection) -> None:
         if oid not in await objects.links(conn, repo.id, [oid]):
-            await quota.require_room(lfs, conn, repo, size)
+            await quota.require_room(lfs, conn, repo, size, payer=payer)
         await objects.add(conn, oid, size)
-        await objects.link(conn, repo.id, {oid: size}, user_id)
+        await objects.link(conn, repo.id, {oid: size}, user_id, payer)
 
-    async with quota.one_at_a_time(lfs, repo):
+    payer = await quota.payer(lfs, repo, user_id)
+    async with quota.one_at_a_time(lfs, repo, payer):
         await lfs.store.write(work)
 
 

@@ -7,12 +7,14 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
+from hubd import access
 from hubd.errors import Invalid, QuotaExceeded, Unavailable
 from hubd.lfs.context import Lfs
-from hubd.store import objects, quotas
+from hubd.store import objects, queries, quotas, users
 from hubd.store.engine import Connection
 from hubd.store.objects import Usage
 from hubd.store.repos import Repo
+from hubd.types import Actor, ActorKind, RepoAction
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
@@ -71,17 +73,66 @@ async def namespace_room(
     )
 
 
-def one_at_a_time(lfs: Lfs, repo: Repo) -> AbstractAsyncContextManager[None]:
-    """Nobody else fills the namespace meanwhile.
+async def payer(lfs: Lfs, repo: Repo, user_id: int | None) -> int | None:
+    """Who pays for what this account uploads; None: the repository and its namespace do.
+
+    Who may not push uploads for pull requests, out of his own quota until they are merged
+    (decision 8).
+    """
+    if user_id is None or user_id == repo.namespace_id:
+        return None
+    async with lfs.store.read() as conn:
+        found = await queries.repo_access_by_id(conn, repo.id, user_id)
+        user = await users.by_id(conn, user_id)
+    if found is None or user is None:
+        return None
+    actor = Actor(kind=ActorKind.USER, user_id=user_id, is_site_admin=user.is_admin)
+    verdict = access.decide(actor, RepoAction.PUSH, access.repo_facts(found))
+    return None if verdict is access.Verdict.ALLOW else user_id
+
+
+async def take_over(lfs: Lfs, repo: Repo, user_id: int) -> None:
+    """What this account uploaded for pull requests is the repository's now, and paid by it.
+
+    Raises ``QuotaExceeded``.
+    """
+
+    async def work(conn: Connection) -> None:
+        used = await objects.usage_of_guest(conn, repo.id, user_id)
+        if used.objects:
+            await require_room(lfs, conn, repo, used.bytes, used.objects)
+            await objects.charge_repo(conn, repo.id, user_id)
+
+    async with one_at_a_time(lfs, repo):
+        await lfs.store.write(work)
+
+
+def one_at_a_time(
+    lfs: Lfs, repo: Repo, payer: int | None = None
+) -> AbstractAsyncContextManager[None]:
+    """Nobody else fills the namespace that pays meanwhile.
 
     A transaction alone does not see to that everywhere: on PostgreSQL two of them may each find
     the last free place.
     """
-    return lfs.locks.hold(f"namespace {repo.namespace_id}")
+    return lfs.locks.hold(f"namespace {payer or repo.namespace_id}")
 
 
-async def require_room(lfs: Lfs, conn: Connection, repo: Repo, size: int, count: int = 1) -> None:
-    """Raise ``QuotaExceeded`` unless the repository may hold so much more."""
+async def require_room(
+    lfs: Lfs,
+    conn: Connection,
+    repo: Repo,
+    size: int,
+    count: int = 1,
+    *,
+    payer: int | None = None,
+) -> None:
+    """Raise ``QuotaExceeded`` unless the repository, or who pays in its place, has so much room."""
+    if payer is not None:
+        own = (await quotas.of(conn, payer, repo.id))[0]
+        room = await namespace_room(lfs, conn, payer, own)
+        room.require(size, count, "Your own namespace")
+        return
     of_namespace, of_repo = await rooms(lfs, conn, repo)
     of_namespace.require(size, count, f"The namespace {repo.namespace}")
     of_repo.require(size, count, f"The repository {repo.ref.repo_id}")

@@ -114,8 +114,9 @@ async def receive_xorb(
     """
     key = Key(Kind.XORB, name)
     await quota.require_disk(lfs, size or xorb.MAX_PLAIN)
+    payer = await quota.payer(lfs, repo, user_id)
     async with lfs.store.read() as conn:
-        await quota.require_room(lfs, conn, repo, size or 0, 0)
+        await quota.require_room(lfs, conn, repo, size or 0, 0, payer=payer)
     checker = xorb.Checker()
     sink = await lfs.blobs.begin()
     try:

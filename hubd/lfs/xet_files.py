@@ -82,11 +82,12 @@ async def _verify(lfs: Lfs, actor: Actor, repo: Repo, file: shard.File) -> _Veri
         index = await lfs.reader.index(ref(stored[name]))
         await asyncio.to_thread(walk.add, name, index, term, next(hashes, b""))
     verified = await asyncio.to_thread(walk.finish)
+    payer = await quota.payer(lfs, repo, actor.user_id)
     async with lfs.store.read() as conn:
         known = (await xet.files(conn, [file.sha256])).get(file.sha256)
         if not await objects.links(conn, repo.id, [file.sha256]):
             # Before the long work: a few chunks, repeated, may be a file of any size.
-            await quota.require_room(lfs, conn, repo, verified.chunks.size)
+            await quota.require_room(lfs, conn, repo, verified.chunks.size, payer=payer)
     if known != verified.held.file:
         await _require_sha256(lfs, verified.chunks, file.sha256)
     return verified
@@ -166,8 +167,10 @@ async def _record(lfs: Lfs, actor: Actor, repo: Repo, verified: dict[str, _Verif
             if oid not in known:
                 await _store_list(lfs, oid, found.chunks)
         await afail("xet.before_file_row")
+        payer = await quota.payer(lfs, repo, actor.user_id)
+        many = list(verified.values())
         return await lfs.store.write(
-            partial(_write, lfs=lfs, actor=actor, repo=repo, verified=list(verified.values()))
+            partial(_write, lfs=lfs, actor=actor, repo=repo, verified=many, payer=payer)
         )
 
 
@@ -186,15 +189,21 @@ async def _store_list(lfs: Lfs, oid: str, chunks: ChunkList) -> None:
 
 
 async def _write(
-    conn: Connection, lfs: Lfs, actor: Actor, repo: Repo, verified: Sequence[_Verified]
+    conn: Connection,
+    *,
+    lfs: Lfs,
+    actor: Actor,
+    repo: Repo,
+    verified: Sequence[_Verified],
+    payer: int | None,
 ) -> bool:
     sizes = {found.oid: found.chunks.size for found in verified}
     linked = await objects.links(conn, repo.id, sizes)
     new = [size for oid, size in sizes.items() if oid not in linked]
     if new:
-        await quota.require_room(lfs, conn, repo, sum(new), len(new))
+        await quota.require_room(lfs, conn, repo, sum(new), len(new), payer=payer)
     for oid, size in sizes.items():
         await objects.add(conn, oid, size)
     await xet.add_files(conn, [found.held for found in verified])
-    await objects.link(conn, repo.id, sizes, actor.user_id)
+    await objects.link(conn, repo.id, sizes, actor.user_id, payer)
     return bool(new)

@@ -183,8 +183,10 @@ class Transfer:
         push = self._command.uploads if to_push is None else to_push
         if push and not self._command.uploads:
             raise Denied("This connection is for downloads.")
-        action = RepoAction.PUSH if push else RepoAction.FETCH
-        return (await repos.find(self._core, self._actor, self._command.ref, action)).repo
+        core, actor, ref = self._core, self._actor, self._command.ref
+        if push:
+            return (await repos.find_for_upload(core, actor, ref)).repo
+        return (await repos.find(core, actor, ref, RepoAction.FETCH)).repo
 
     async def _do(self, request: Request) -> None:
         handler = self._HANDLERS.get(request.command)

@@ -39,9 +39,16 @@ async def add(conn: Connection, oid: str, size: int) -> None:
 
 
 async def link(
-    conn: Connection, repo_id: int, sizes: Mapping[str, int], user_id: int | None
+    conn: Connection,
+    repo_id: int,
+    sizes: Mapping[str, int],
+    user_id: int | None,
+    charged_to: int | None = None,
 ) -> None:
-    """Give a repository recorded objects; one that it has is marked as used."""
+    """Give a repository recorded objects; one that it has is marked as used.
+
+    ``charged_to`` is the namespace in whose quota they count; None: the repository's own.
+    """
     if not sizes:
         return
     at = now()
@@ -51,6 +58,7 @@ async def link(
             "oid": oid,
             "size": size,
             "user_id": user_id,
+            "charged_to": charged_to,
             "created_at": at,
             "used_at": at,
         }
@@ -113,15 +121,30 @@ async def readable(
 
 
 async def usage_of_repo(conn: Connection, repo_id: int) -> Usage:
-    """What a repository has linked."""
-    return await _usage(conn, _links.c.repo_id == repo_id)
+    """What a repository has linked and pays for."""
+    return await _usage(conn, _links.c.repo_id == repo_id, _links.c.charged_to.is_(None))
+
+
+async def usage_of_guest(conn: Connection, repo_id: int, user_id: int) -> Usage:
+    """What a repository has linked that this account pays for."""
+    return await _usage(conn, _links.c.repo_id == repo_id, _links.c.charged_to == user_id)
+
+
+async def charge_repo(conn: Connection, repo_id: int, user_id: int) -> None:
+    """The repository pays from now on for what this account brought."""
+    query = sa.update(_links).where(_links.c.repo_id == repo_id, _links.c.charged_to == user_id)
+    await conn.execute(query.values(charged_to=None))
 
 
 async def usage_of_namespace(conn: Connection, namespace_id: int) -> Usage:
-    """What all repositories of a namespace have linked, those in the trash included."""
+    """What all repositories of a namespace have linked, those in the trash included.
+
+    With it what its account brought to pull requests elsewhere, without what others brought here.
+    """
     repos = schema.repos
     ids = sa.select(repos.c.id).where(repos.c.namespace_id == namespace_id)
-    return await _usage(conn, _links.c.repo_id.in_(ids))
+    own = sa.and_(_links.c.repo_id.in_(ids), _links.c.charged_to.is_(None))
+    return await _usage(conn, sa.or_(own, _links.c.charged_to == namespace_id))
 
 
 async def usage_of_all(conn: Connection) -> Usage:
@@ -136,9 +159,9 @@ async def stored(conn: Connection) -> Usage:
     return Usage(int(total), int(count))
 
 
-async def _usage(conn: Connection, where: sa.ColumnElement[bool]) -> Usage:
-    query = sa.select(sa.func.coalesce(sa.func.sum(_links.c.size), 0), sa.func.count()).where(where)
-    total, count = (await conn.execute(query)).one()
+async def _usage(conn: Connection, *where: sa.ColumnElement[bool]) -> Usage:
+    query = sa.select(sa.func.coalesce(sa.func.sum(_links.c.size), 0), sa.func.count())
+    total, count = (await conn.execute(query.where(*where))).one()
     return Usage(int(total), int(count))
 
 

@@ -370,17 +370,18 @@ class Holding(msgspec.Struct, frozen=True):
 
 async def holdings(conn: Connection, limit: int = 50) -> list[Holding]:
     """The namespaces that have most, the trash included."""
-    links = schema.object_links
+    links, payer = schema.object_links, schema.namespaces.alias("payer")
     total = sa.func.sum(links.c.size)
     query = (
         sa.select(
-            _ns.c.name.label("namespace"),
+            payer.c.name.label("namespace"),
             sa.func.coalesce(total, 0).label("bytes"),
             sa.func.count().label("objects"),
         )
-        .select_from(sa.join(repos.JOIN, links, links.c.repo_id == _repos.c.id))
-        .group_by(_ns.c.name)
-        .order_by(total.desc(), _ns.c.name)
+        .select_from(sa.join(links, _repos, links.c.repo_id == _repos.c.id))
+        .join(payer, payer.c.id == sa.func.coalesce(links.c.charged_to, _repos.c.namespace_id))
+        .group_by(payer.c.name)
+        .order_by(total.desc(), payer.c.name)
         .limit(limit)
     )
     return [

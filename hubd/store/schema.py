@@ -312,6 +312,9 @@ object_links = sa.Table(
     ),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("user_id", _BigId),
+    # In whose quota it counts if not in that of the repository's namespace: the author's of a pull
+    # request that is not merged.
+    sa.Column("charged_to", _BigId, index=True),
     sa.Column("created_at", _Time, nullable=False),
     sa.Column("used_at", _Time, nullable=False),
 )

@@ -388,6 +388,8 @@ def test_pull_requests_and_discussions(ada: HfClient, bob: HfClient) -> None:
         assert done.pr_num == 1 and done.pr_revision == "refs/pr/1"
         api.upload_file(path_or_fileobj=b"more", path_in_repo="more.txt", repo_id=repo, revision="refs/pr/1")
         assert "more.txt" in api.list_repo_files(repo, revision="refs/pr/1")
+        # A reader's large file goes the client's usual way.
+        api.upload_file(path_or_fileobj=bytes(range(256)) * 8000, path_in_repo="w.safetensors.bin", repo_id=repo, revision="refs/pr/1")
         talk = api.create_discussion(repo, title="A question", description="Why?")
         assert talk.num == 2
         comment = api.comment_discussion(repo, talk.num, comment="Because")
@@ -410,6 +412,7 @@ def test_pull_requests_and_discussions(ada: HfClient, bob: HfClient) -> None:
         api.merge_pull_request(repo, 1, comment="Thanks")
         assert api.get_discussion_details(repo, 1).status == "merged"
         assert open(hf_hub_download(repo, "a/small.txt")).read() == "better"
+        assert open(hf_hub_download(repo, "w.safetensors.bin"), "rb").read() == bytes(range(256)) * 8000
         assert "more.txt" in api.list_repo_files(repo)
         """,
         repo=repo,

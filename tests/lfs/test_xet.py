@@ -184,7 +184,7 @@ def test_who_may_not_gets_no_token(world: World) -> None:
         stranger = ask(private, right, world.tokens["bob"])
         assert (stranger.status, stranger.headers["X-Error-Code"]) == (404, "RepoNotFound")
     assert ask(public, "write").status == 401
-    assert ask(public, "write", world.tokens["bob"]).status == 403
+    assert ask(public, "write", world.token("bob", "read")).status == 403
     assert ask(public, "write", world.token("ada", "read")).status == 403
     assert ask(public, "read").status == 200
 

@@ -29,7 +29,7 @@ from hubd.types import (
 )
 
 NS, REPO = 10, 100
-WITH_ACCOUNT = {"discuss", "moderate", "ask_access", "answer_requests", "run_space"}
+WITH_ACCOUNT = {"discuss", "moderate", "ask_access", "answer_requests", "run_space", "upload"}
 
 # Read off the text, not off the code: (least role, least scope, allowed when archived).
 READ, WRITE, ADMIN = 1, 2, 3
@@ -39,6 +39,7 @@ WANTED = {
     "ask_access": (READ, WRITE, True),
     "answer_requests": (WRITE, WRITE, True),
     "push": (WRITE, WRITE, False),
+    "upload": (READ, WRITE, False),
     "discuss": (READ, WRITE, False),
     "moderate": (WRITE, WRITE, True),
     "manage_settings": (ADMIN, WRITE, False),
@@ -154,7 +155,7 @@ def test_a_gate_keeps_files_from_whom_nobody_let_in(who: str) -> None:
         own = who in {"system", "site admin", "deploy key", "writing deploy key"}
         let_in = own or role is not Role.NONE or request is RequestState.ACCEPTED
         closed = gate is not Gate.OFF and (elsewhere or not let_in)
-        if action is RepoAction.FETCH and expected == "ALLOW" and closed:
+        if action in {RepoAction.FETCH, RepoAction.UPLOAD} and expected == "ALLOW" and closed:
             expected = "GATED_SIGN_IN" if who == "anonymous" else "GATED"
         assert found == expected, (who, role, visibility, gate, request, action)
 

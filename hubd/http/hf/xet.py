@@ -21,8 +21,10 @@ async def token(call: Call) -> web.Response:
     """An access token, in headers and in the body: clients read either."""
     Revision.parse(call.request.match_info.get("rev", "HEAD"))
     may_write = call.name("right") == "write"
-    action = RepoAction.PUSH if may_write else RepoAction.FETCH
-    repo = (await repos.find(call.core, call.actor, call.ref, action)).repo
+    if may_write:
+        repo = (await repos.find_for_upload(call.core, call.actor, call.ref)).repo
+    else:
+        repo = (await repos.find(call.core, call.actor, call.ref, RepoAction.FETCH)).repo
     given = await xet.access_to(call.core.lfs, call.actor, repo, may_write=may_write)
     # Not below the dialect's prefix: clients send telemetry to the root of this address.
     url = f"{public_url(call.request)}/xet/{given.place}"
