@@ -2,7 +2,8 @@
 
 Run as a program it reads a file's first bytes from standard input, no more than it needs, and
 prints its findings as JSON; a head may take a second to parse and must not do so in the daemon.
-Imports nothing of hubd. Arguments: the kind, and the size of the whole file in bytes.
+Imports nothing of hubd. Arguments: the kind, the size of the whole file in bytes, and how many of
+its tensors to list.
 
 Formats: the README of safetensors, ``docs/gguf.md`` of ggml.
 """
@@ -58,6 +59,16 @@ _BITS = {
 # GGUF's types of values by number, as struct reads them; 8 is text, 9 a list.
 _NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
+# GGUF's types of tensors by number.
+_QUANT_NAMES = """
+    F32 F16 Q4_0 Q4_1 - - Q5_0 Q5_1 Q8_0 Q8_1 Q2_K Q3_K Q4_K Q5_K Q6_K Q8_K IQ2_XXS IQ2_XS IQ3_XXS
+    IQ1_S IQ4_NL IQ3_S IQ2_S IQ4_XS I8 I16 I32 I64 F64 IQ1_M BF16
+"""
+_QUANTS = dict(enumerate(_QUANT_NAMES.split())) | {34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4"}
+# What is listed of a name, in characters.
+_NAME = 300
+# A tensor's name, type and shape, the outermost dimension first.
+Tensor = tuple[str, str, list[int]]
 Read = Callable[[int], bytes]
 
 
@@ -103,13 +114,27 @@ class Head:
         return struct.unpack(f"<{layout}", self.take(struct.calcsize(f"<{layout}")))[0]
 
 
-def facts(kind: str, head: Head) -> dict[str, Any]:
-    """What a head says; raises ``MalformedError``."""
-    return safetensors(head) if kind == "safetensors" else gguf(head)
+def facts(kind: str, head: Head, most: int = 0) -> dict[str, Any]:
+    """What a head says; raises ``MalformedError``.
+
+    With ``most`` also ``tensors``, so many of the file's, and ``count``, how many it has.
+    """
+    tensors: list[Tensor] = []
+    found = (safetensors if kind == "safetensors" else gguf)(head, tensors)
+    if not most:
+        return found
+    listed = sorted(tensors, key=_in_order)[:most]
+    return found | {"tensors": listed, "count": len(tensors)}
 
 
-def safetensors(head: Head) -> dict[str, Any]:
-    """``{"parameters": {dtype: count}, "total": count}``."""
+def _in_order(tensor: Tensor) -> list[tuple[int, str]]:
+    """Layer 2 comes before layer 10."""
+    parts = tensor[0].split(".")
+    return [(int(part) if part.isdecimal() else -1, part) for part in parts]
+
+
+def safetensors(head: Head, listed: list[Tensor]) -> dict[str, Any]:
+    """``{"parameters": {dtype: count}, "total": count}``; its tensors go to ``listed``."""
     length = head.unpack("Q")
     if length > MAX_HEAD:
         raise MalformedError(f"its head is longer than {MAX_HEAD} bytes")
@@ -120,6 +145,7 @@ def safetensors(head: Head) -> dict[str, Any]:
             raise MalformedError("it has too many tensors")
         decoder = msgspec.json.Decoder(_Tensor)
         tensors = [decoder.decode(raw) for raw in found.values()]
+        listed += [(n[:_NAME], t.dtype, t.shape) for n, t in zip(found, tensors, strict=True)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedError("its head is not that of safetensors") from None
     parameters: dict[str, int] = {}
@@ -153,8 +179,11 @@ def _require_whole(tensors: list[_Tensor], size: int) -> None:
         raise MalformedError("the file is not as long as its tensors")
 
 
-def gguf(head: Head) -> dict[str, Any]:
-    """``{"total": parameters}`` and, where told, architecture, context_length, chat_template."""
+def gguf(head: Head, listed: list[Tensor]) -> dict[str, Any]:
+    """``{"total": parameters}`` and, where told, architecture, context_length, chat_template.
+
+    Its tensors go to ``listed``.
+    """
     if head.take(4) != b"GGUF" or head.unpack("I") not in {2, 3}:
         raise MalformedError("it is no GGUF of version 2 or 3")
     tensors, values = head.unpack("Q"), head.unpack("Q")
@@ -168,7 +197,8 @@ def gguf(head: Head) -> dict[str, Any]:
             known[name] = _value(head, kind)
         else:
             _pass(head, kind)
-    total = sum(_gguf_tensor(head) for _ in range(tensors))
+    listed += [_gguf_tensor(head) for _ in range(tensors)]
+    total = sum(math.prod(shape) for _, _, shape in listed)
     architecture = known.get("general.architecture")
     found = {
         "total": total,
@@ -214,15 +244,16 @@ def _pass(head: Head, kind: int, depth: int = 0) -> None:
         raise MalformedError("a value in it has an unknown type")
 
 
-def _gguf_tensor(head: Head) -> int:
-    """How many parameters the next tensor has."""
-    head.skip(_checked(head.unpack("Q"), _MAX_TEXT))
+def _gguf_tensor(head: Head) -> Tensor:
+    """The next tensor; the file has its innermost dimension first."""
+    name = _text(head, _MAX_TEXT)[:_NAME]
     sides = _checked(head.unpack("I"), _MAX_DIMENSIONS)
-    count = _count([head.unpack("Q") for _ in range(sides)])
-    head.unpack("I")
+    shape = [head.unpack("Q") for _ in range(sides)][::-1]
+    _count(shape)
+    kind = head.unpack("I")
     if head.unpack("Q") > head.size:
         raise MalformedError("a tensor lies beyond the end of the file")
-    return count
+    return name, _QUANTS.get(kind, f"type {kind}"), shape
 
 
 def _checked(number: int, most: int) -> int:
@@ -235,9 +266,9 @@ def main() -> None:
     """Read a head, print what it says or ``{"malformed": reason}``."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    kind, size = sys.argv[1], int(sys.argv[2])
+    kind, size, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:
-        answer = facts(kind, Head(sys.stdin.buffer.read, size))
+        answer = facts(kind, Head(sys.stdin.buffer.read, size), most)
     except MalformedError as error:
         answer = {"malformed": str(error)}
     except MemoryError:

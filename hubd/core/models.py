@@ -29,6 +29,8 @@ from hubd.store.engine import Connection
 
 INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
+# What a page of tensors holds.
+MAX_LISTED = 1000
 _MAX_INDEX = 16 * 1024 * 1024
 # What one answer waits for; what is not read by then is read for the next one.
 _PATIENCE = 5.0
@@ -142,7 +144,19 @@ async def _remember(repo_id: int, kind: str, oid: str, found: Facts, conn: Conne
     await cards.forget(conn, repo_id)
 
 
-async def _read(core: Core, at: At, kind: str, entry: Entry) -> Facts | None:
+async def tensors(core: Core, at: At, entry: Entry) -> Facts | None:
+    """What one file's head says, with up to ``MAX_LISTED`` of its tensors.
+
+    None if the file is none of those that have any by its name, or cannot be read now; a file that
+    is not what its name says has ``malformed``, the reason.
+    """
+    kind = entry.name.lower().rpartition(".")[2]
+    if kind not in model_headers.KINDS or entry.kind != "file":
+        return None
+    return await _read(core, at, kind, entry, MAX_LISTED)
+
+
+async def _read(core: Core, at: At, kind: str, entry: Entry, most: int = 0) -> Facts | None:
     """What one file's head says; None if it cannot be read now."""
     size = entry.size or 0
     try:
@@ -151,15 +165,15 @@ async def _read(core: Core, at: At, kind: str, entry: Entry) -> Facts | None:
             size = (await content.link(core.lfs, at.found.repo.id, entry.lfs.oid)).size
         pieces = _bytes(core, at, entry, min(size, model_headers.MAX_HEAD + 8))
         async with core.limits.headers.hold():
-            return await parsed(kind, size, pieces)
+            return await parsed(kind, size, pieces, most)
     except (HubError, OSError) as error:
         log.info("models.unreadable", repo_id=at.found.repo.id, reason=str(error))
         return None
 
 
-async def parsed(kind: str, size: int, pieces: AsyncIterator[bytes]) -> Facts | None:
+async def parsed(kind: str, size: int, pieces: AsyncIterator[bytes], most: int = 0) -> Facts | None:
     """What a head says, parsed in a child that takes no more bytes than it needs."""
-    argv = [sys.executable, "-I", "-B", _PROGRAM, kind, str(size)]
+    argv = [sys.executable, "-I", "-B", _PROGRAM, kind, str(size), str(most)]
     env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     async with aclosing(pieces), await procs.start(argv, env=env, pipe_size=0) as child:  # type: ignore[type-var]
         feeding = asyncio.create_task(_feed(child, pieces))

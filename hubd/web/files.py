@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -9,10 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
-from hubd.core import browse, overview
+from hubd.core import browse, models, overview
 from hubd.errors import Invalid, NotFound
 from hubd.types import RepoPath, RepoRef, RepoType
-from hubd.web import previews
+from hubd.web import notebooks, previews, tensors
 from hubd.web.links import Links
 from hubd.web.place import Place
 from hubd.web.raw import image_type
@@ -157,12 +158,18 @@ async def _readme(
 
 async def _document(place: Place, at: browse.At, folder: str, text: str) -> Document:
     """Rendered, its relative links leading to the same revision."""
-    return await place.visit.request.config_dict[RENDERER].markdown(
-        text,
-        folder=folder,
-        blob=place.links.at("blob", at.revision) + "/",
-        raw=place.links.at("raw", at.revision) + "/",
-    )
+    renderer = place.visit.request.config_dict[RENDERER]
+    return await renderer.markdown(text, **_addresses(place, at, folder))
+
+
+def _addresses(place: Place, at: browse.At, folder: str) -> dict[str, str]:
+    """Where relative links of a document in this folder lead."""
+    links, revision = place.links, at.revision
+    return {
+        "folder": folder,
+        "blob": links.at("blob", revision) + "/",
+        "raw": links.at("raw", revision) + "/",
+    }
 
 
 async def blob(place: Place) -> web.StreamResponse:
@@ -200,6 +207,9 @@ _NOTHING: dict[str, Any] = {
     "encoding": "",
     "hidden_characters": False,
     "has_source": False,
+    "head": None,
+    "cells": [],
+    "more": 0,
 }
 
 
@@ -207,15 +217,21 @@ async def _view(place: Place, at: browse.At, path: RepoPath, found: browse.Blob)
     if found.entry.kind == "link":
         return {"view": "link", "target": _link_target(path, found)}
     view = _view_without_text(found)
+    if view in {"lfs", "binary", "huge"}:
+        head = await models.tensors(place.visit.core, at, found.entry)
+        if head is not None:
+            return tensors.shown(head) if "tensors" in head else {"view": view, "head": head}
     return {"view": view} if view else await _text_view(place, at, path, found)
 
 
 def _view_without_text(found: browse.Blob) -> str:
     """Which page fits a file that has no text to show; empty if it has."""
     entry = found.entry
+    played = previews.played_as(entry.name) if entry.lfs or found.text is None else ""
     cases = (
         ("submodule", entry.kind == "submodule"),
         ("image", entry.lfs is not None and _is_large_picture(entry.name, entry.lfs.size)),
+        (played, bool(played) and found.data != b""),
         ("lfs", entry.lfs is not None),
         ("empty", found.data == b""),
         ("image", _shows_as_image(entry, found.data or b"")),
@@ -253,6 +269,12 @@ async def _text_view(
         if rows is not None:
             return {"view": "table", "rows": rows, "has_source": True, **common}
     renderer = place.visit.request.config_dict[RENDERER]
+    if path.lower().endswith(notebooks.SUFFIX) and not place.visit.query("plain"):
+        notebook = await asyncio.to_thread(notebooks.parse, text)
+        if notebook is not None:
+            cells = await notebooks.shown(renderer, notebook, _addresses(place, at, path.parent))
+            more = len(notebook.cells) - len(cells)
+            return {"view": "notebook", "cells": cells, "more": more, "has_source": True, **common}
     code = await renderer.code(text, path.name) if not encoding else plain(text)
     return {"view": "code", "code": code, **common}
 

@@ -13,6 +13,10 @@ from hubd.core.browse import FileDiff
 from hubd.lfs import pointers
 
 INLINE_IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".ico", ".svg"}
+_PLAYED = {
+    "audio": {".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a"},
+    "video": {".mp4", ".m4v", ".mov", ".webm", ".ogv"},
+}
 ROWS = 200
 COLUMNS = 50
 CELL = 300
@@ -78,6 +82,12 @@ def _pointed_to(file: FileDiff, kinds: str) -> int | None:
 
 def _texts(file: FileDiff, kinds: str) -> Iterable[str]:
     return (line.text for line in file.hunks[0].lines if line.kind in kinds)
+
+
+def played_as(path: str) -> str:
+    """``audio`` or ``video`` for what a browser plays by its name, else nothing."""
+    suffix = PurePosixPath(path.lower()).suffix
+    return next((kind for kind, suffixes in _PLAYED.items() if suffix in suffixes), "")
 
 
 def is_picture(path: str) -> bool:

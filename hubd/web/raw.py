@@ -21,6 +21,16 @@ _MAGIC = (
     (b"GIF89a", "image/gif"),
     (b"\x00\x00\x01\x00", "image/x-icon"),
 )
+# What browsers play; neither can hold a script.
+_MEDIA = (
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\xff\xf3", "audio/mpeg"),
+    (b"\xff\xf2", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+)
 _LOOKED_AT = 8192
 
 
@@ -36,15 +46,24 @@ def image_type(data: bytes) -> str:
     return ""
 
 
+def media_type(data: bytes) -> str:
+    """The type of a sound or film by its first bytes, or nothing."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return "audio/wav"
+    if data[4:8] == b"ftyp":
+        return "audio/mp4" if data[8:11] == b"M4A" else "video/mp4"
+    return next((kind for magic, kind in _MEDIA if data.startswith(magic)), "")
+
+
 def delivery(name: str, head: bytes) -> tuple[str, bool]:
     """Content type, and whether it must be saved instead of shown, of a file that begins so.
 
-    Bitmaps are shown, text is shown as text whatever it claims to be, all else is saved. An SVG
-    keeps its type, which pictures in a page need, but opened by itself it is saved.
+    Bitmaps, sounds and films are shown, text is shown as text whatever it claims to be, all else is
+    saved. An SVG keeps its type, which pictures in a page need, but opened by itself it is saved.
     """
-    bitmap = image_type(head)
-    if bitmap:
-        return bitmap, False
+    seen = image_type(head) or media_type(head)
+    if seen:
+        return seen, False
     if PurePosixPath(name.lower()).suffix == ".svg":
         return "image/svg+xml", True
     if b"\0" in head or not _is_utf8(head):

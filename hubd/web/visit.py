@@ -32,7 +32,7 @@ _PASSWORD_PAGE = "/-/account/password"  # noqa: S105
 _OPEN_TO_NEW_PASSWORDS = frozenset({_PASSWORD_PAGE, "/-/logout"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "media-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 
