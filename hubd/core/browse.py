@@ -14,9 +14,11 @@ from hubd.core.context import Core
 from hubd.core.entries import Entry, described, line_at
 from hubd.core.repos import Found
 from hubd.errors import EntryNotFound, Invalid, NotFound, RevisionNotFound
+from hubd.git import blame as git_blame
 from hubd.git import diff as git_diff
 from hubd.git import last as git_last
 from hubd.git import log as git_log
+from hubd.git.blame import Span
 from hubd.git.diff import Diff, FileDiff, Hunk, Line
 from hubd.git.log import CommitInfo, Person
 from hubd.git.objects import Batch
@@ -296,6 +298,13 @@ async def commits(
     """History from a commit back, of the whole or of one path."""
     place = RepoPath.parse(path.strip("/"))
     return await git_log.log(core.git, at_.found.path, at_.commit, place, skip=skip, limit=limit)
+
+
+async def blame(core: Core, at_: At, path: str) -> list[Span]:
+    """Where each line of a file comes from."""
+    repos.require_files(core, at_.found)
+    async with core.limits.headers.hold():
+        return await git_blame.blame(core.git, at_.found.path, at_.commit, RepoPath.parse(path))
 
 
 async def commit_count(core: Core, at_: At) -> int:

@@ -279,6 +279,35 @@ async def _text_view(
     return {"view": "code", "code": code, **common}
 
 
+async def blame(place: Place) -> web.StreamResponse:
+    """A file with the commit that each of its lines comes from; what has no lines, its page."""
+    at, path = await place.at()
+    own = place.links.blob(at.revision, path)
+    try:
+        found = await browse.blob(place.visit.core, at, path)
+    except Invalid:
+        return place.visit.go(own)
+    if found.text is None or not found.data or found.entry.kind != "file":
+        return place.visit.go(own)
+    renderer = place.visit.request.config_dict[RENDERER]
+    code = await renderer.code(found.text, path.name)
+    spans = await browse.blame(place.visit.core, at, path)
+    if sum(span.count for span in spans) != len(code.lines):
+        # To git a carriage return alone ends no line.
+        code = plain(found.text.replace("\r", ""))
+    return place.show(
+        "blame.html",
+        "files",
+        at=at,
+        path=path,
+        crumbs=crumbs(path),
+        entry=found.entry,
+        code=code,
+        spans=spans,
+        **await place.revisions(),
+    )
+
+
 def _link_target(path: RepoPath, found: browse.Blob) -> tuple[str, str]:
     """What a symbolic link holds, and the path in the repository it leads to (or empty)."""
     text = (found.data or b"").decode("utf-8", "replace")

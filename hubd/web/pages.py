@@ -109,6 +109,7 @@ def _add_repositories(app: web.Application) -> None:
     for verb, handler, needs_rest in (
         ("tree", files.tree, False),
         ("blob", files.blob, True),
+        ("blame", files.blame, True),
         ("commits", files.history, False),
         ("commit", files.commit, True),
     ):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import os
 import shutil
 import struct
+import wave
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +25,7 @@ from tests.gitkit import until
 from tests.hubkit import Repo, World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
+from tests.modelkit import safetensors
 
 CHROMIUM = shutil.which("chromium")
 PASSWORD = "correct horse battery"
@@ -73,6 +78,28 @@ def hello() -> str:
 """
 
 
+def _notebook() -> str:
+    picture = base64.b64encode(_png()).decode()
+    outputs = [
+        {"output_type": "stream", "text": "a long line " * 40},
+        {"output_type": "display_data", "data": {"image/png": picture}},
+        {"output_type": "display_data", "data": {"text/html": "<script>evil = 1</script>"}},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": "# A study\n\n<script>evil = 1</script>\n\n- *one*"},
+        {"cell_type": "code", "source": "print('a')", "execution_count": 1, "outputs": outputs},
+    ]
+    return json.dumps({"nbformat": 4, "cells": cells})
+
+
+def _tone() -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(32_000))
+    return file.getvalue()
+
+
 def _content(big: Big) -> dict[str, str | bytes]:
     return {
         "README.md": README,
@@ -85,6 +112,11 @@ def _content(big: Big) -> dict[str, str | bytes]:
         "src/code.py": "import os\n\n\nclass A:\n    pass\n",
         "a" * 120 + ".txt": "long name\n",
         "dir/ünïcödé 文件.txt": "names\n",
+        "net.safetensors": safetensors(
+            {f"model.layers.{n}.{part}.weight": ("F32", [8, 4]) for n in range(30) for part in "ab"}
+        ),
+        "book.ipynb": _notebook(),
+        "tone.wav": _tone(),
         "page.html": "<script>document.body.innerHTML = 'evil'</script>",
         **{f"many/{number:04d}.txt": f"{number}\n" for number in range(300)},
     }
@@ -321,6 +353,9 @@ def test_every_kind_of_file_has_a_fitting_page(walk: Walk, site: Site) -> None:
             walk.go(f"{home}/blob/main/{path}")
     assert "50" in walk.go(f"{home}/blob/main/model.bin").inner_text("main")
     assert "class A" not in walk.go(f"{home}/blob/main/src/code.py").inner_text("main")
+    walk.go(f"{home}/blame/main/src/code.py")
+    walk.go(f"{home}/blob/main/tone.wav")
+    until(lambda: page.evaluate("document.querySelector('audio').duration") == 2)
     walk.go(f"{home}/tree/main")
     assert "0000.txt" in walk.go(f"{home}/tree/main/many").inner_text("main")
     walk.go(f"{home}/commits/main")

@@ -152,3 +152,24 @@ def test_sounds_and_films_are_played(world: World) -> None:
         assert "sandbox" in sent.headers["Content-Security-Policy"]
     policy = nobody.get(f"/{repo.path}/blob/main/a.wav").headers["Content-Security-Policy"]
     assert "media-src 'self'" in policy
+
+
+def test_blame_names_the_commit_of_each_line(world: World) -> None:
+    repo, work = world.repo(), world.work()
+    work.commit({"a.py": "x = 1\ny = '<i>'\n", "b.bin": b"\0"}, "First")
+    first = work.head()
+    work.commit({"a.py": "x = 1\ny = '<i>'\nz = 3\n", "cr.txt": "one\rtwo\nthree\n"}, "Second <b>")
+    assert work.push(repo.http).returncode == 0
+    home = f"/{repo.path}"
+    assert f"{home}/blame/main/a.py" in page(repo, "a.py")
+    nobody = Browser(world, "")
+    shown = nobody.get(f"{home}/blame/main/a.py").main
+    assert f'rowspan="2"><a href="{home}/commit/{first}"' in shown
+    assert "Second &lt;b&gt;" in shown
+    assert shown.count('class="number"') == 3
+    assert nobody.get(f"{home}/blame/main/cr.txt").main.count('class="number"') == 2
+    # What has no lines leads to its page, and a private repository nowhere.
+    assert nobody.get(f"{home}/blame/main/b.bin").path == f"{home}/blob/main/b.bin"
+    assert nobody.get(f"{home}/blame/main/nothing").status == 404
+    private = world.repo("private")
+    assert nobody.get(f"/{private.path}/blame/main/a.py").status == 404
