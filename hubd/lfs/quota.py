@@ -29,6 +29,9 @@ class Limits(msgspec.Struct, frozen=True):
     objects: int | None
 
 
+_UNLIMITED = Limits(None, None)
+
+
 class Room(msgspec.Struct, frozen=True):
     """What is used, and the limits; None: no limit. Sizes in bytes."""
 
@@ -55,10 +58,9 @@ class Room(msgspec.Struct, frozen=True):
 async def rooms(lfs: Lfs, conn: Connection, repo: Repo) -> tuple[Room, Room]:
     """The room of the repository's namespace, and of the repository."""
     of_namespace, of_repo = await quotas.of(conn, repo.namespace_id, repo.id)
+    limits = _of_repo(lfs, of_repo)
     return await namespace_room(lfs, conn, repo.namespace_id, of_namespace), Room(
-        await objects.usage_of_repo(conn, repo.id),
-        of_repo.bytes if of_repo else lfs.config.quota_repo_bytes or None,
-        of_repo.objects if of_repo else lfs.config.quota_repo_objects or None,
+        await objects.usage_of_repo(conn, repo.id), limits.bytes, limits.objects
     )
 
 
@@ -66,11 +68,23 @@ async def namespace_room(
     lfs: Lfs, conn: Connection, namespace_id: int, own: quotas.Quota | None
 ) -> Room:
     """The room of a namespace, given the limits set for it."""
-    return Room(
-        await objects.usage_of_namespace(conn, namespace_id),
-        own.bytes if own else lfs.config.quota_namespace_bytes or None,
-        own.objects if own else lfs.config.quota_namespace_objects or None,
+    limits = _of_namespace(lfs, own)
+    used = await objects.usage_of_namespace(conn, namespace_id)
+    return Room(used, limits.bytes, limits.objects)
+
+
+def _of_namespace(lfs: Lfs, own: quotas.Quota | None) -> Limits:
+    if own:
+        return Limits(own.bytes, own.objects)
+    return Limits(
+        lfs.config.quota_namespace_bytes or None, lfs.config.quota_namespace_objects or None
     )
+
+
+def _of_repo(lfs: Lfs, own: quotas.Quota | None) -> Limits:
+    if own:
+        return Limits(own.bytes, own.objects)
+    return Limits(lfs.config.quota_repo_bytes or None, lfs.config.quota_repo_objects or None)
 
 
 async def payer(lfs: Lfs, repo: Repo, user_id: int | None) -> int | None:
@@ -128,14 +142,17 @@ async def require_room(
     payer: int | None = None,
 ) -> None:
     """Raise ``QuotaExceeded`` unless the repository, or who pays in its place, has so much room."""
-    if payer is not None:
-        own = (await quotas.of(conn, payer, repo.id))[0]
-        room = await namespace_room(lfs, conn, payer, own)
-        room.require(size, count, "Your own namespace")
-        return
-    of_namespace, of_repo = await rooms(lfs, conn, repo)
-    of_namespace.require(size, count, f"The namespace {repo.namespace}")
-    of_repo.require(size, count, f"The repository {repo.ref.repo_id}")
+    # What is used is a sum over all objects: not asked for where there is no limit.
+    of_namespace, of_repo = await quotas.of(conn, payer or repo.namespace_id, repo.id)
+    if _of_namespace(lfs, of_namespace) != _UNLIMITED:
+        room = await namespace_room(lfs, conn, payer or repo.namespace_id, of_namespace)
+        whose = f"The namespace {repo.namespace}" if payer is None else "Your own namespace"
+        room.require(size, count, whose)
+    limits = _of_repo(lfs, of_repo)
+    if payer is None and limits != _UNLIMITED:
+        used = await objects.usage_of_repo(conn, repo.id)
+        room = Room(used, limits.bytes, limits.objects)
+        room.require(size, count, f"The repository {repo.ref.repo_id}")
 
 
 async def require_disk(lfs: Lfs, size: int) -> None:
