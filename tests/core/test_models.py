@@ -62,10 +62,12 @@ async def test_many_who_ask_at_once_read_a_head_once(
 ) -> None:
     parsed, real = 0, models.parsed
 
-    async def counted(kind: str, size: int, pieces: AsyncIterator[bytes]) -> models.Facts | None:
+    async def counted(
+        kind: str, size: int, pieces: AsyncIterator[bytes], most: int
+    ) -> models.Facts | None:
         nonlocal parsed
         parsed += 1
-        return await real(kind, size, pieces)
+        return await real(kind, size, pieces, most)
 
     monkeypatch.setattr(models, "parsed", counted)
     at = await browse.at(core, ann, REF)
