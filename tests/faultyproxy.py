@@ -58,28 +58,36 @@ class FaultyProxy:
         """Refuse connections, and reset those there are."""
         if self._server is not None:
             self._server.close()
+            self._server = None
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._server = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.transport.abort()
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not within the task: it may be ended before it began, or while it connects.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        except ConnectionError:
+            return
         down = asyncio.create_task(_pass(there, writer))
         try:
             await self._requests(reader, writer, there, back, down)
         except (ConnectionError, TimeoutError):
             pass
         finally:
+            # At once: this task may be ended here, too.
+            back.transport.abort()
             down.cancel()
             await asyncio.gather(down, return_exceptions=True)
-            for side in (writer, back):
-                side.transport.abort()
 
     async def _requests(
         self,
@@ -103,6 +111,9 @@ class FaultyProxy:
                         "Connection: close\r\n\r\n".encode()
                     )
                     await writer.drain()
+                    # What is left of the request is read, or a reset would overtake the answer.
+                    while await reader.read(_PIECE):
+                        pass
                     return None
                 if fault and fault.stall:
                     await asyncio.Event().wait()
