@@ -13,7 +13,7 @@ from hubd.core import identity, repos
 from hubd.core.context import Core
 from hubd.errors import Denied, SignInNeeded, Unavailable
 from hubd.lfs.signing import KeyTicket
-from hubd.types import Actor, RepoAction, RepoRef, Scope, TokenLimits
+from hubd.types import Actor, RepoRef, Scope, TokenLimits
 
 SECONDS = 900
 
@@ -31,10 +31,7 @@ async def issue(
     core: Core, actor: Actor, fingerprint: str, ref: RepoRef, *, may_write: bool
 ) -> Granted:
     """A token for the key of this fingerprint, with which the actor signed in."""
-    if may_write:
-        found = await repos.find_for_upload(core, actor, ref)
-    else:
-        found = await repos.find(core, actor, ref, RepoAction.FETCH)
+    found = await repos.find_for_content(core, actor, ref, may_write=may_write)
     if not core.origin:
         raise Unavailable("This hub is not reached by HTTP.", hint="Use a newer git-lfs.")
     ticket = KeyTicket(

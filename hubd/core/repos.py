@@ -115,6 +115,13 @@ async def find_for_upload(core: Core, actor: Actor, ref: RepoRef) -> Found:
     return found
 
 
+async def find_for_content(core: Core, actor: Actor, ref: RepoRef, *, may_write: bool) -> Found:
+    """For who brings or fetches large files."""
+    if may_write:
+        return await find_for_upload(core, actor, ref)
+    return await find(core, actor, ref, RepoAction.FETCH)
+
+
 _TOLD = {
     None: "{} is restricted and you are not in the authorized list. Visit {} to ask for access.",
     RequestState.PENDING: "{} is restricted. Your request awaits a review of its owners.",

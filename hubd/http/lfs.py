@@ -17,7 +17,7 @@ from hubd.http.smart import REPO
 from hubd.lfs import batch, content, direct
 from hubd.lfs.batch import Answer, Wanted
 from hubd.lfs.status import status_of
-from hubd.types import Actor, RepoAction, RepoRef
+from hubd.types import Actor, RepoRef
 
 # The ways to upload that we know, the better ones first.
 _TRANSFERS = (lfs_parts.GIFTLESS, lfs_parts.HUGGING_FACE, "basic")
@@ -49,12 +49,12 @@ async def objects_batch(request: web.Request, actor: Actor, ref: RepoRef) -> web
         raise Invalid("This server knows the basic transfer.")
     core = core_of(request)
     origin = public_url(request)
-    if asked.operation == "download":
-        repo = (await repos.find(core, actor, ref, RepoAction.FETCH)).repo
+    uploads = asked.operation == "upload"
+    repo = (await repos.find_for_content(core, actor, ref, may_write=uploads)).repo
+    if not uploads:
         answers = await batch.download(core.lfs, actor, repo, asked.objects)
         bodies = [_rendered(core.lfs, origin, answer) for answer in answers]
         return reply({"transfer": "basic", "hash_algo": "sha256", "objects": bodies})
-    repo = (await repos.find_for_upload(core, actor, ref)).repo
     insists = asked.upload_id is not msgspec.UNSET
     by_git = request.headers.get("User-Agent", "").startswith("git-lfs/")
     # Clients of the Hub then send all by Xet, whatever the actions say; an agent of git-lfs by this

@@ -30,7 +30,7 @@ from hubd.http import ranges
 from hubd.http.context import core_of, plain_error, public_url, tell_errors
 from hubd.lfs import content, xet, xet_files
 from hubd.lfs.xet import Plan, XetTicket, XorbTicket
-from hubd.types import Actor, RepoAction, RepoRef
+from hubd.types import Actor, RepoRef
 
 _PLACE = "/xet/{repo_id:[0-9]{1,18}}-{epoch:[0-9]{1,9}}"
 _HASH = "{hash:[0-9a-f]{64}}"
@@ -67,9 +67,7 @@ async def _admit(request: web.Request, *, may_write: bool) -> tuple[XetTicket, A
     repo = await repos.by_id(core, ticket.repo_id)
     actor = ticket.actor
     ref = RepoRef(repo.type, repo.namespace, repo.name)
-    if may_write:
-        return ticket, actor, await repos.find_for_upload(core, actor, ref)
-    return ticket, actor, await repos.find(core, actor, ref, RepoAction.FETCH)
+    return ticket, actor, await repos.find_for_content(core, actor, ref, may_write=may_write)
 
 
 async def post_xorb(request: web.Request) -> web.StreamResponse:

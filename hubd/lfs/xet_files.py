@@ -53,6 +53,7 @@ async def register(
     made = await asyncio.to_thread(shard.Shard, data)
     total = await asyncio.to_thread(lambda: sum(1 for _ in made.files()))
     files = made.files()
+    payer = await quota.payer(lfs, repo, actor.user_id)
     done = 0
     is_new = False
     while batch := list(islice(files, _BATCH)):
@@ -60,15 +61,17 @@ async def register(
         for file in batch:
             # An empty file has no chunks; clients commit it as an ordinary one.
             if file.count:
-                found = await _verify(lfs, actor, repo, file)
+                found = await _verify(lfs, actor, repo, file, payer)
                 verified[found.oid] = found
             done += 1
             told(done, total)
-        is_new |= await _record(lfs, actor, repo, verified)
+        is_new |= await _record(lfs, actor, repo, verified, payer)
     return is_new
 
 
-async def _verify(lfs: Lfs, actor: Actor, repo: Repo, file: shard.File) -> _Verified:
+async def _verify(
+    lfs: Lfs, actor: Actor, repo: Repo, file: shard.File, payer: int | None
+) -> _Verified:
     if file.sha256 is None:
         raise Invalid("A file of the shard has no SHA-256.")
     walk = _Walk(file)
@@ -82,7 +85,6 @@ async def _verify(lfs: Lfs, actor: Actor, repo: Repo, file: shard.File) -> _Veri
         index = await lfs.reader.index(ref(stored[name]))
         await asyncio.to_thread(walk.add, name, index, term, next(hashes, b""))
     verified = await asyncio.to_thread(walk.finish)
-    payer = await quota.payer(lfs, repo, actor.user_id)
     async with lfs.store.read() as conn:
         known = (await xet.files(conn, [file.sha256])).get(file.sha256)
         if not await objects.links(conn, repo.id, [file.sha256]):
@@ -153,7 +155,9 @@ class _Walk:
         return _Verified(held, ChunkList(self._list.build(self._file.hash)))
 
 
-async def _record(lfs: Lfs, actor: Actor, repo: Repo, verified: dict[str, _Verified]) -> bool:
+async def _record(
+    lfs: Lfs, actor: Actor, repo: Repo, verified: dict[str, _Verified], payer: int | None
+) -> bool:
     """Store the lists, then write all rows at once; whether the repository lacked any object."""
     if not verified:
         return False
@@ -167,7 +171,6 @@ async def _record(lfs: Lfs, actor: Actor, repo: Repo, verified: dict[str, _Verif
             if oid not in known:
                 await _store_list(lfs, oid, found.chunks)
         await afail("xet.before_file_row")
-        payer = await quota.payer(lfs, repo, actor.user_id)
         many = list(verified.values())
         return await lfs.store.write(
             partial(_write, lfs=lfs, actor=actor, repo=repo, verified=many, payer=payer)

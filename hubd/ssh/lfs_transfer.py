@@ -22,7 +22,7 @@ from hubd.lfs.status import status_of
 from hubd.pktline import DELIM, FLUSH, HEAD_SIZE
 from hubd.ssh.command import Command
 from hubd.ssh.input import Input
-from hubd.types import Actor, RepoAction
+from hubd.types import Actor
 
 _MAX_ARGUMENTS = 64
 _MAX_LOCKS = 100
@@ -184,9 +184,7 @@ class Transfer:
         if push and not self._command.uploads:
             raise Denied("This connection is for downloads.")
         core, actor, ref = self._core, self._actor, self._command.ref
-        if push:
-            return (await repos.find_for_upload(core, actor, ref)).repo
-        return (await repos.find(core, actor, ref, RepoAction.FETCH)).repo
+        return (await repos.find_for_content(core, actor, ref, may_write=push)).repo
 
     async def _do(self, request: Request) -> None:
         handler = self._HANDLERS.get(request.command)

@@ -117,20 +117,27 @@ async def _folder(place: Place, at: browse.At, path: RepoPath, tab: str) -> web.
     last = await browse.commits(visit.core, at, path, limit=1)
     following = offset + FOLDER_PAGE
     base = place.links.tree(at.revision, path)
-    return place.show(
+    return await _show_at(
+        place,
         "tree.html",
         tab,
-        at=at,
-        path=path,
-        crumbs=crumbs(path),
+        at,
+        path,
         listed=listed,
         last=last[0] if last else None,
         readme=await _readme(place, at, path, listed.entries) if offset == 0 else None,
         next_page=f"{base}?offset={following}" if following < listed.total else "",
         first=offset == 0,
         base=base,
-        **await place.revisions(),
     )
+
+
+async def _show_at(
+    place: Place, template: str, tab: str, at: browse.At, path: RepoPath, **more: Any
+) -> web.Response:
+    """A page about a path at a revision, with the way there and the other revisions."""
+    revisions = await place.revisions()
+    return place.show(template, tab, at=at, path=path, crumbs=crumbs(path), **more, **revisions)
 
 
 def whole(text: str) -> int:
@@ -182,17 +189,16 @@ async def blob(place: Place) -> web.StreamResponse:
     except Invalid:
         return place.visit.go(place.links.tree(at.revision, path))
     last = await browse.commits(place.visit.core, at, path, limit=1)
-    return place.show(
+    return await _show_at(
+        place,
         "blob.html",
         "files",
-        at=at,
-        path=path,
-        crumbs=crumbs(path),
+        at,
+        path,
         entry=found.entry,
         blob=found,
         last=last[0] if last else None,
         **{**_NOTHING, **await _view(place, at, path, found)},
-        **await place.revisions(),
     )
 
 
@@ -295,16 +301,15 @@ async def blame(place: Place) -> web.StreamResponse:
     if sum(span.count for span in spans) != len(code.lines):
         # To git a carriage return alone ends no line.
         code = plain(found.text.replace("\r", ""))
-    return place.show(
+    return await _show_at(
+        place,
         "blame.html",
         "files",
-        at=at,
-        path=path,
-        crumbs=crumbs(path),
+        at,
+        path,
         entry=found.entry,
         code=code,
         spans=spans,
-        **await place.revisions(),
     )
 
 
@@ -327,17 +332,16 @@ async def history(place: Place) -> web.StreamResponse:
     if not found and path and not skip:
         raise NotFound(f"There is no history of {str(path)!r}.")
     base = place.links.commits(at.revision, path)
-    return place.show(
+    return await _show_at(
+        place,
         "commits.html",
         "commits",
-        at=at,
-        path=path,
-        crumbs=crumbs(path),
+        at,
+        path,
         commits=found[:COMMITS],
         next_page=f"{base}?skip={skip + COMMITS}" if len(found) > COMMITS else "",
         first=skip == 0,
         base=base,
-        **await place.revisions(),
     )
 
 

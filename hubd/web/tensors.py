@@ -9,6 +9,9 @@ from typing import Any
 
 from hubd.core.model_headers import Tensor
 
+# What lies deeper keeps its dots.
+_DEPTH = 12
+
 
 @dataclass
 class Group:
@@ -33,9 +36,6 @@ def tree(tensors: Iterable[Tensor]) -> Group:
             _count(at, shape)
         at.tensors.append((".".join([*parts[_DEPTH:], last]), dtype, shape))
     return _shortened(root)
-
-
-_DEPTH = 12
 
 
 def _count(group: Group, shape: list[int]) -> None:

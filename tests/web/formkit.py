@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import io
 import re
 import secrets
+import wave
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
@@ -101,3 +103,12 @@ def sign_in(world: World, name: str) -> Browser:
 
 def _cookies(headers: http.client.HTTPMessage) -> str:
     return "; ".join(c.partition(";")[0] for c in headers.get_all("Set-Cookie", []))
+
+
+def sound(size: int) -> bytes:
+    """A WAV file of silence, of so many bytes after its head."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(size))
+    return file.getvalue()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import shutil
 import struct
-import wave
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from tests.hubkit import Repo, World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
 from tests.modelkit import safetensors
+from tests.web.formkit import sound
 
 CHROMIUM = shutil.which("chromium")
 PASSWORD = "correct horse battery"
@@ -92,14 +91,6 @@ def _notebook() -> str:
     return json.dumps({"nbformat": 4, "cells": cells})
 
 
-def _tone() -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setparams((1, 2, 8000, 0, "NONE", ""))
-        out.writeframes(bytes(32_000))
-    return file.getvalue()
-
-
 def _content(big: Big) -> dict[str, str | bytes]:
     return {
         "README.md": README,
@@ -116,7 +107,7 @@ def _content(big: Big) -> dict[str, str | bytes]:
             {f"model.layers.{n}.{part}.weight": ("F32", [8, 4]) for n in range(30) for part in "ab"}
         ),
         "book.ipynb": _notebook(),
-        "tone.wav": _tone(),
+        "tone.wav": sound(32_000),
         "page.html": "<script>document.body.innerHTML = 'evil'</script>",
         **{f"many/{number:04d}.txt": f"{number}\n" for number in range(300)},
     }

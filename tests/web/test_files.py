@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
-import wave
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from tests.hubkit import Repo, World
 from tests.hubproc import Hub
 from tests.lfskit import Big, client
 from tests.modelkit import gguf, safetensors
-from tests.web.formkit import Browser
+from tests.web.formkit import Browser, sound
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
 
@@ -131,17 +129,9 @@ def test_what_is_no_notebook(text: str) -> None:
     assert notebooks.parse(text) is None
 
 
-def sound() -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setparams((1, 2, 8000, 0, "NONE", ""))
-        out.writeframes(bytes(16_000))
-    return file.getvalue()
-
-
 def test_sounds_and_films_are_played(world: World) -> None:
     big = Big(b"\0\0\0\x18ftypmp42" + bytes(3000))
-    repo = pushed(world, {"a.wav": sound(), "b.mp4": big.pointer, "c.mp3": "words"}, big)
+    repo = pushed(world, {"a.wav": sound(16_000), "b.mp4": big.pointer, "c.mp3": "words"}, big)
     assert "<audio controls" in page(repo, "a.wav")
     assert "<video controls" in page(repo, "b.mp4")
     assert "<audio" not in page(repo, "c.mp3")

@@ -12,7 +12,7 @@ from hubd.http.api.endpoint import json_response
 from hubd.http.context import public_url
 from hubd.http.hf.endpoint import REPO, Call, Endpoint
 from hubd.lfs import xet
-from hubd.types import RepoAction, RepoRef, Revision
+from hubd.types import RepoRef, Revision
 
 _TOKEN = "/xet-{right:read|write}-token"  # noqa: S105
 
@@ -21,11 +21,8 @@ async def token(call: Call) -> web.Response:
     """An access token, in headers and in the body: clients read either."""
     Revision.parse(call.request.match_info.get("rev", "HEAD"))
     may_write = call.name("right") == "write"
-    if may_write:
-        repo = (await repos.find_for_upload(call.core, call.actor, call.ref)).repo
-    else:
-        repo = (await repos.find(call.core, call.actor, call.ref, RepoAction.FETCH)).repo
-    given = await xet.access_to(call.core.lfs, call.actor, repo, may_write=may_write)
+    found = await repos.find_for_content(call.core, call.actor, call.ref, may_write=may_write)
+    given = await xet.access_to(call.core.lfs, call.actor, found.repo, may_write=may_write)
     # Not below the dialect's prefix: clients send telemetry to the root of this address.
     url = f"{public_url(call.request)}/xet/{given.place}"
     headers = {
