@@ -19,7 +19,7 @@ from hubd.git.push import RefMove
 from hubd.hooks.checks import approvals
 from hubd.lfs import quota
 from hubd.store import discussions as table
-from hubd.store import queries, rules
+from hubd.store import objects, queries, rules
 from hubd.store.discussions import Discussion
 from hubd.store.engine import Connection
 from hubd.types import Actor, RefName, RepoAction, RepoRef
@@ -190,8 +190,7 @@ async def merge(
                 hint="Merge the branch into the pull request and solve the conflicts.",
             )
         move = RefMove(pull.base, base, pack.oid)
-        # Before: what does not fit must not be merged.
-        await quota.take_over(core.lfs, found.repo, pull.author_id)
+        await quota.require_room_for_guest(core.lfs, found.repo, pull.author_id)
         await commits.push_moves(core, reading, [move], options, pack, merging=(num, head))
         return await _merged(core, actor, pull, pack.oid)
 
@@ -201,6 +200,8 @@ async def _merged(core: Core, actor: Actor, pull: Discussion, oid: str) -> str:
 
     async def work(conn: Connection) -> None:
         await table.change(conn, pull.id, status=table.MERGED, merge_oid=oid)
+        # The files are the repository's now.
+        await objects.charge_repo(conn, pull.repo_id, pull.author_id)
         data = {"status": table.MERGED, "oid": oid}
         await table.record(conn, pull.id, table.STATUS, author, data=data)
 

@@ -105,20 +105,12 @@ async def payer(lfs: Lfs, repo: Repo, user_id: int | None) -> int | None:
     return None if verdict is access.Verdict.ALLOW else user_id
 
 
-async def take_over(lfs: Lfs, repo: Repo, user_id: int) -> None:
-    """What this account uploaded for pull requests is the repository's now, and paid by it.
-
-    Raises ``QuotaExceeded``.
-    """
-
-    async def work(conn: Connection) -> None:
+async def require_room_for_guest(lfs: Lfs, repo: Repo, user_id: int) -> None:
+    """Raise ``QuotaExceeded`` unless the repository could pay for what this account brought."""
+    async with lfs.store.read() as conn:
         used = await objects.usage_of_guest(conn, repo.id, user_id)
         if used.objects:
             await require_room(lfs, conn, repo, used.bytes, used.objects)
-            await objects.charge_repo(conn, repo.id, user_id)
-
-    async with one_at_a_time(lfs, repo):
-        await lfs.store.write(work)
 
 
 def one_at_a_time(

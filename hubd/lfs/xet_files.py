@@ -171,6 +171,7 @@ async def _record(
             if oid not in known:
                 await _store_list(lfs, oid, found.chunks)
         await afail("xet.before_file_row")
+        await stack.enter_async_context(quota.one_at_a_time(lfs, repo, payer))
         many = list(verified.values())
         return await lfs.store.write(
             partial(_write, lfs=lfs, actor=actor, repo=repo, verified=many, payer=payer)

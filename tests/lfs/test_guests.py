@@ -147,6 +147,19 @@ def test_what_does_not_fit_is_not_merged(world: World, repo: Repo) -> None:
     assert merge(world, repo).status == 200
 
 
+def test_what_a_refused_merge_leaves_is_on_his_account_still(world: World, repo: Repo) -> None:
+    big = Big.random(3000)
+    before = used(world, repo, "bob")[1]
+    opened(world, repo, "bob")
+    client(repo, "bob").upload(big)
+    assert pushed(world, repo, "bob", big, "refs/pr/1")
+    rule = {"pattern": "main", "approvals": 1}
+    ada = Api(world.hub.http, world.tokens["ada"])
+    assert ada.post(f"/repos/model/{repo.name}/rules", rule).status == 201
+    assert b"waits for approvals" in merge(world, repo).body
+    assert used(world, repo, "bob") == (0, before + 3000)
+
+
 def refused(repo: Repo, token: str) -> Reply:
     """The answer to a batch for an upload."""
     path = f"/{repo.path}.git/info/lfs/objects/batch"
